@@ -2,7 +2,9 @@
 
 pub(crate) mod broker_polling;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod load_generator;
 pub(crate) mod remote_commands;
+pub(crate) mod retained_clearing;
 pub(crate) mod sampler;
 pub(crate) mod store;

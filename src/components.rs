@@ -17,6 +17,8 @@ mod message_properties;
 mod payload;
 mod performance;
 mod publish;
+mod retained_clearing;
+mod retained_list;
 pub(crate) mod root;
 mod routing;
 mod share_button;

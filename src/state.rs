@@ -9,7 +9,9 @@ pub(crate) mod load_run;
 pub(crate) mod messages;
 mod natural_order;
 pub(crate) mod numbered_stream;
+pub(crate) mod opened_file;
 pub(crate) mod retained;
+pub(crate) mod retained_set;
 pub(crate) mod samples;
 pub(crate) mod search;
 pub(crate) mod search_query;
@@ -31,7 +33,9 @@ use drops::Drops;
 use events::EventLog;
 use failover::{Failovers, Observation, StreamFigures};
 use messages::MessageLog;
+use opened_file::{OpenedFile, Skipped};
 use retained::Retained;
+use retained_set::Clearing;
 use samples::{Sample, Samples};
 use share_url::{Draft, ShareUrl, View};
 use subscriptions::Subscriptions;
@@ -53,10 +57,14 @@ pub(crate) struct State {
     /// Topic filter of the shown messages; empty: all.
     pub(crate) topic_filter: String,
     pub(crate) log_view: LogView,
+    pub(crate) file: Option<Rc<OpenedFile>>,
+    /// Whether the messages of the file are shown, and not the received ones.
+    pub(crate) is_file_shown: bool,
     pub(crate) topics: SharedTopics,
     pub(crate) charts: SharedCharts,
     pub(crate) tree_view: TreeView,
     pub(crate) retained: Rc<Retained>,
+    pub(crate) clearing: Option<Clearing>,
     pub(crate) drops: Rc<Drops>,
     /// The topic about whose receivers the broker is asked.
     pub(crate) receivers_topic: String,
@@ -100,6 +108,8 @@ pub(crate) struct TreeView {
     /// The search, as it was typed.
     pub(crate) text: String,
     pub(crate) selected: Option<NodeId>,
+    /// Whether the retained messages are listed in the place of the tree.
+    pub(crate) is_retained_list: bool,
 }
 
 /// The current tree of topics, shared with the view. A copy for each drawing would cost too much.
@@ -137,9 +147,17 @@ pub(crate) enum Action {
     /// Holds the drawn log; `None`: releases it.
     HoldMessages(Option<Rc<MessageLog>>),
     ClearMessages,
+    OpenFile(OpenedFile),
+    /// The file of this name has no messages. Its first line is wrong, or it cannot be read.
+    FileRefused(String, Option<Skipped>),
+    /// Shows the messages of the file, or the received ones.
+    ShowFile(bool),
+    CloseFile,
     SearchTopics(String),
     SelectTopic(Option<NodeId>),
     ClearTopics,
+    /// Lists the retained messages, or shows the tree.
+    ListRetained(bool),
     AskReceivers(String),
     /// The broker's answer about retained messages after the topic `after`, up to `reached` or to the end.
     Retained {
@@ -149,6 +167,10 @@ pub(crate) enum Action {
     },
     /// No broker answers about retained messages.
     RetainedUnknown,
+    /// The broker did not answer about the retained messages to clear.
+    RetainedUnreadable(RequestError),
+    /// Retained messages are to be confirmed, cleared or restored; `None`: this is over.
+    Clearing(Option<Clearing>),
     /// The broker's answer about dropped messages, at this time in Unix milliseconds.
     Dropped(f64, Vec<Dropped>),
     /// The worker is frozen until this time in Unix milliseconds; `None`: it runs again.
@@ -187,10 +209,13 @@ impl State {
                 text: share_url.search.clone(),
                 ..LogView::default()
             },
+            file: None,
+            is_file_shown: false,
             topics: SharedTopics::default(),
             charts: SharedCharts::default(),
             tree_view: TreeView::default(),
             retained: Rc::default(),
+            clearing: None,
             drops: Rc::default(),
             receivers_topic: RECEIVERS_TOPIC.to_owned(),
             connected: None,
@@ -318,12 +343,25 @@ impl State {
                 Rc::make_mut(&mut self.messages).clear();
                 (self.log_view.selected, self.log_view.held) = (None, None);
             }
+            Action::OpenFile(file) => {
+                self.file = Some(Rc::new(file));
+                self.show_file(true);
+            }
+            Action::FileRefused(name, skipped) => {
+                self.refusal = Some(labels::message_log::file_refused(&name, skipped.as_ref()));
+            }
+            Action::ShowFile(is_shown) => self.show_file(is_shown),
+            Action::CloseFile => {
+                self.file = None;
+                self.show_file(false);
+            }
             Action::SearchTopics(text) => self.tree_view.text = text,
             Action::SelectTopic(node) => self.tree_view.selected = node,
             Action::ClearTopics => {
                 self.topics.change(Topics::clear);
                 self.tree_view.selected = None;
             }
+            Action::ListRetained(is_list) => self.tree_view.is_retained_list = is_list,
             Action::AskReceivers(topic) => self.receivers_topic = topic,
             Action::Retained {
                 after,
@@ -337,6 +375,10 @@ impl State {
                 }
             }
             Action::RetainedUnknown => Rc::make_mut(&mut self.retained).on_no_answer(),
+            Action::RetainedUnreadable(why) => {
+                self.refusal = Some(labels::retained::unreadable(&why.to_string()));
+            }
+            Action::Clearing(clearing) => self.clearing = clearing,
             Action::Dropped(at, drops) => {
                 let losses = Rc::make_mut(&mut self.drops).on_answer(at, &drops);
                 for loss in losses {
@@ -372,9 +414,15 @@ impl State {
             .map(|(client_id, _)| client_id.as_str())
     }
 
+    /// Other messages are another list, with its own selection.
+    fn show_file(&mut self, is_shown: bool) {
+        self.is_file_shown = is_shown && self.file.is_some();
+        (self.log_view.selected, self.log_view.held) = (None, None);
+    }
+
     fn hold(&mut self, drawn: Rc<MessageLog>) {
-        // An empty log has no rows that can move.
-        if self.log_view.held.is_none() && drawn.kept() > 0 {
+        // An empty log has no rows that can move, and a file has no new ones.
+        if !self.is_file_shown && self.log_view.held.is_none() && drawn.kept() > 0 {
             self.log_view.held = Some(HeldLog {
                 log: drawn,
                 is_paused: false,
@@ -505,6 +553,42 @@ mod tests {
         page.reduce(Action::ClearMessages);
         assert_eq!(page.log_view.selected, None);
         assert!(page.messages.is_cleared() && page.topics.get().topics() == 1);
+    }
+
+    #[test]
+    fn a_file_is_shown_beside_the_received_messages() {
+        let mut page = page();
+        log_of("live", &mut page);
+        page.reduce(Action::SelectMessage(Some(1), Rc::clone(&page.messages)));
+        let mut log = MessageLog::default();
+        log.push(super::messages::tests::message("old", b"x"), Vec::new());
+        page.reduce(Action::OpenFile(OpenedFile {
+            name: "messages.jsonl".to_owned(),
+            log: Rc::new(log),
+            skipped: None,
+        }));
+        assert!(page.is_file_shown && page.log_view == LogView::default());
+        let file = page.file.clone().unwrap();
+        page.reduce(Action::SelectMessage(Some(1), Rc::clone(&file.log)));
+        assert_eq!(
+            (page.log_view.selected, &page.log_view.held),
+            (Some(1), &None)
+        );
+        // The file changes neither the log nor the tree.
+        log_of("live", &mut page);
+        assert_eq!(
+            (page.messages.received(), page.topics.get().topics()),
+            (2, 1)
+        );
+        page.reduce(Action::ShowFile(false));
+        assert!(!page.is_file_shown && page.file.is_some());
+        page.reduce(Action::ShowFile(true));
+        page.reduce(Action::CloseFile);
+        assert!(!page.is_file_shown && page.file.is_none());
+        page.reduce(Action::ShowFile(true));
+        assert!(!page.is_file_shown, "there is no file");
+        page.reduce(Action::FileRefused("events.jsonl".to_owned(), None));
+        assert!(page.refusal.is_some_and(|it| it.contains("events.jsonl")));
     }
 
     #[test]

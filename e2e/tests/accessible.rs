@@ -75,6 +75,17 @@ fn filled(browser: &Browser) -> [Tab<'_>; 2] {
     tabs
 }
 
+/// Shows the list of retained messages.
+#[track_caller]
+fn list_retained(tab: &Tab) {
+    tab.show("topics");
+    tab.click("show-retained");
+    tab.until_true(
+        "the retained messages",
+        "return document.querySelectorAll('[data-testid=retained-row]').length > 2",
+    );
+}
+
 #[test]
 fn no_view_extends_beyond_the_window_from_360_pixels_to_4k() {
     let browser = Browser::start();
@@ -90,6 +101,15 @@ fn no_view_extends_beyond_the_window_from_360_pixels_to_4k() {
                 found.push(format!("{view}, {appearance}: {line}"));
             }
         }
+    }
+    list_retained(shown);
+    for appearance in LIMITS {
+        shown.appear(appearance);
+        found.extend(
+            beyond()
+                .into_iter()
+                .map(|line| format!("retained, {appearance}: {line}")),
+        );
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 
@@ -119,6 +139,25 @@ fn axe_finds_nothing_in_any_view_light_or_dark_narrow_or_wide() {
             }
         }
     }
+    // The list in the place of the tree, and the dialog over it.
+    list_retained(shown);
+    for part in ["list", "dialog"] {
+        if part == "dialog" {
+            shown.click("retained-mark-all");
+            shown.click("retained-clear");
+            shown.until_count("retained-confirm", 1);
+        }
+        for appearance in Appearance::ALL {
+            shown.appear(appearance);
+            for violation in violations(shown) {
+                found.push(format!(
+                    "{part} of retained messages, {appearance}: {violation}"
+                ));
+            }
+        }
+    }
+    shown.click("retained-cancel");
+    shown.until_count("retained-confirm", 0);
     assert!(found.is_empty(), "{}", found.join("\n\n"));
 
     // The check finds a violation that was added.

@@ -225,6 +225,49 @@ fn nothing_moves_when_messages_arrive_or_tabs_join() {
         assert_eq!(places(&shown, &TOOLS), tools, "{width}x{height}");
         assert_eq!(places(&shown, &ROSTER), roster, "{width}x{height}");
     }
+    // A browser that blocks pop-ups opens one tab of many. The note about it moves no button.
+    let before = places(&shown, &ROSTER);
+    shown.execute("HTMLAnchorElement.prototype.click = () => {}", Vec::new());
+    shown.click("tabs-open");
+    shown.until_text(
+        "tabs-missing",
+        "The browser opened 0 of 5 tabs. Allow pop-ups",
+    );
+    assert_eq!(places(&shown, &ROSTER), before, "a note on missing tabs");
+}
+
+#[test]
+fn a_search_moves_neither_its_field_nor_the_list() {
+    let browser = Browser::start();
+    let [shown, _other] = &with_traffic(&browser);
+    for (view, field, elements) in [
+        (
+            "messages",
+            "message-filter",
+            ["message-filter", "message-pause", "message-log"],
+        ),
+        (
+            "topics",
+            "topic-search",
+            ["topic-search", "show-retained", "topic-tree"],
+        ),
+    ] {
+        shown.show(view);
+        for (width, height) in Appearance::WINDOWS {
+            shown.appear(Appearance::new(false, width, height));
+            let field = format!("[data-testid={field}]");
+            shown.enter(&field, "");
+            let before = places(shown, &elements);
+            shown.enter(&field, "temperature");
+            let found = if view == "topics" {
+                "topics-found"
+            } else {
+                "message-found"
+            };
+            shown.until_text(found, "found");
+            assert_eq!(places(shown, &elements), before, "{view}, {width}x{height}");
+        }
+    }
 }
 
 #[test]
@@ -274,6 +317,39 @@ fn everything_that_is_pressed_is_24_pixels_high_and_wide() {
             shown.appear(Appearance::new(false, width, height));
             let found = found(shown, small).into_iter();
             wrong.extend(found.map(|it| format!("{view}, {width}: {it}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_choice_is_cut_off() {
+    let browser = Browser::start();
+    let tab = browser.open("");
+    tab.until_ready();
+    // The text of the longest choice, in the font of its field.
+    let cut = "const canvas = document.createElement('canvas').getContext('2d');
+        return all('select').flatMap((it) => {
+            const { font, paddingLeft, paddingRight } = getComputedStyle(it);
+            canvas.font = font;
+            const room = it.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+            const needed = Math.max(...[...it.options].map((option) => canvas.measureText(option.text).width));
+            return needed > room + 1 ? [`${it.name}: ${needed} px in ${room} px`] : [];
+        })";
+    let mut wrong = Vec::new();
+    for view in ["messages", "performance"] {
+        tab.show(view);
+        tab.unfold();
+        for (width, height) in Appearance::WINDOWS {
+            tab.appear(Appearance::new(false, width, height));
+            if width < 600 && view == "messages" {
+                tab.click("publish-open");
+            }
+            let found = found(&tab, cut).into_iter();
+            wrong.extend(found.map(|it| format!("{view}, {width}x{height}: {it}")));
+            if width < 600 && view == "messages" {
+                tab.click("publish-close");
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -20,6 +20,7 @@ mod fallback;
 #[cfg(unix)]
 mod faults;
 mod garbage;
+mod history;
 #[cfg(unix)]
 mod large;
 mod layout;
@@ -30,8 +31,11 @@ mod payloads;
 #[cfg(unix)]
 mod profile;
 mod publish;
+mod republish;
+mod retained;
 #[cfg(unix)]
 mod same_origin;
+mod saved_log;
 #[cfg(unix)]
 mod storage;
 #[cfg(unix)]

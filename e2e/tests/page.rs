@@ -121,6 +121,18 @@ fn an_invalid_channel_name_is_refused_with_a_reason() {
         "{:?}",
         view.errors
     );
+    // The form names the format, before the browser's own message could.
+    tab.click("connection-settings");
+    tab.type_into("channel", "a b");
+    let said = "return document.querySelector('[data-testid=channel]').validationMessage";
+    let said = tab.execute(said, Vec::new());
+    assert!(
+        said.as_str().is_some_and(|it| it.contains("but no spaces")),
+        "{said}"
+    );
+    tab.type_into("channel", "a-b");
+    let is_valid = "return document.querySelector('[data-testid=channel]').validity.valid";
+    assert_eq!(tab.execute(is_valid, Vec::new()), true);
 }
 
 #[test]

@@ -105,6 +105,30 @@ fn a_folded_section_shows_how_many_of_its_fields_are_sent() {
 }
 
 #[test]
+fn a_double_click_on_publish_does_not_stop_a_repetition() {
+    let browser = Browser::start();
+    let tab = browser.open("");
+    tab.until_ready();
+    open_folds(&tab);
+    tab.click("publish-repeat");
+    fill(&tab, "repeat-rate", &["20"]);
+    let place = tab.execute(
+        "const button = document.querySelector('[data-testid=publish-send]');
+         button.scrollIntoView({ block: 'center' });
+         const it = button.getBoundingClientRect();
+         return [it.x + it.width / 2, it.y + it.height / 2];",
+        Vec::new(),
+    );
+    let at = |index: usize| place[index].as_f64().unwrap_or_default();
+    for _ in 0..2 {
+        tab.press_at(at(0), at(1));
+    }
+    tab.until("repetitions", |view| view.message_count >= 5);
+    tab.click("publish-stop");
+    tab.until_count("publish-stop", 0);
+}
+
+#[test]
 fn the_history_has_only_sent_messages() {
     let browser = Browser::start();
     let tab = browser.open("");

@@ -40,7 +40,7 @@ pub(crate) fn events(log: &EventLog) {
 }
 
 /// A message as an object: its payload as text if it is UTF-8, else as `payload_base64`.
-fn message(message: &Message) -> Value {
+pub(super) fn message(message: &Message) -> Value {
     let mut object = Map::new();
     let mut add = |name: &str, value: Value| drop(object.insert(name.to_owned(), value));
     add("received_at", message.received_at.as_ms().into());

@@ -8,6 +8,8 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{Element, ResizeObserver};
 use yew::prelude::*;
 
+use crate::labels::alerts;
+
 /// Whether the document or one of its resources is still loading.
 pub(crate) fn is_loading() -> bool {
     let document = web_sys::window().and_then(|window| window.document());
@@ -89,9 +91,7 @@ pub(crate) fn show_panics() {
             && let (Some(body), Ok(alert)) = (document.body(), document.create_element("p"))
         {
             alert.set_class_name("alert");
-            alert.set_text_content(Some(&format!(
-                "This page has stopped because of an error in its program. Reload it to start again. ({panic})"
-            )));
+            alert.set_text_content(Some(&alerts::stopped(&panic)));
             // The program has ended, so a failure cannot be reported.
             let _ = alert.set_attribute("role", "alert");
             let _ = body.append_child(&alert);

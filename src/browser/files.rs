@@ -1,6 +1,7 @@
-//! Downloads of files.
+//! Files that the person opens and saves.
 
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
 
 /// Downloads a file of these parts.
@@ -21,6 +22,12 @@ pub(crate) fn save_bytes(name: &str, bytes: &[u8]) {
     if let Ok(blob) = Blob::new_with_u8_array_sequence_and_options(&parts, &options) {
         save_blob(name, &blob);
     }
+}
+
+/// The text of a file; `None`: the browser cannot read it. Bytes that are not UTF-8 become U+FFFD.
+pub(crate) async fn text(file: &web_sys::File) -> Option<String> {
+    let text = JsFuture::from(file.text()).await.ok()?;
+    text.as_string()
 }
 
 fn save_blob(name: &str, blob: &Blob) {

@@ -32,9 +32,12 @@ impl Form {
         ConnectOptions {
             client_id: self.text("client-id"),
             clean_start: self.is_on("clean-start"),
-            session_expiry_interval: self
-                .number("session-expiry-interval")
-                .unwrap_or(default.session_expiry_interval),
+            session_expiry_interval: match self.is_on("session-never-expires") {
+                true => u32::MAX,
+                false => self
+                    .number("session-expiry-interval")
+                    .unwrap_or(default.session_expiry_interval),
+            },
             keep_alive: self.number("keep-alive").unwrap_or(default.keep_alive),
             username: self.optional("username"),
             password: self.optional("password").map(String::into_bytes),

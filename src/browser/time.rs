@@ -20,6 +20,18 @@ pub(crate) fn time_of_day(unix_ms: u64) -> String {
     )
 }
 
+/// Unix milliseconds as local date and time: `2026-11-26 14:03:07.250`.
+pub(crate) fn date_and_time(unix_ms: u64) -> String {
+    let date = Date::new(&JsValue::from_f64(unix_ms as f64));
+    format!(
+        "{:04}-{:02}-{:02} {}",
+        date.get_full_year(),
+        date.get_month() + 1,
+        date.get_date(),
+        time_of_day(unix_ms)
+    )
+}
+
 /// Unix milliseconds in the format of ISO 8601: `2026-11-26T14:03:07.250Z`.
 pub(crate) fn iso_time(unix_ms: u64) -> String {
     let date = Date::new(&JsValue::from_f64(unix_ms as f64));

@@ -6,6 +6,7 @@ use web_sys::HtmlElement;
 use yew::prelude::*;
 
 use crate::browser::uplot::{Line, Scale, Shape};
+use crate::labels;
 use figures::{BYTES, bare, read};
 use plot::{HEIGHT, Missing, PlotHandle, PlotSpec};
 
@@ -134,13 +135,13 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
             if let Some(why) = *missing {
                 <p class="chart-note" data-testid="chart-missing">
                     { match why {
-                        Missing::NotLoaded => "The chart cannot be drawn here, because the script that draws it was not loaded. Its values:",
-                        Missing::Failed => "The chart cannot be drawn in this browser. Its values:",
+                        Missing::NotLoaded => labels::performance::CHART_NOT_LOADED,
+                        Missing::Failed => labels::performance::CHART_FAILED,
                     } }
                 </p>
             } else {
                 <div
-                    class="chart-plot"
+                    class={classes!("chart-plot", (props.series.len() == 1).then_some("chart-single"))}
                     role="img"
                     aria-label={description(&props.label, &props.unit, &summaries)}
                 >
@@ -150,7 +151,7 @@ pub(super) fn Chart(props: &ChartProps) -> Html {
                         <span class="chart-unit">{ &props.unit }</span>
                     }
                     if is_empty {
-                        <span class="chart-note chart-empty">{ "No values yet." }</span>
+                        <span class="chart-note chart-empty">{ labels::performance::NO_VALUES }</span>
                     }
                 </div>
             }
@@ -168,7 +169,7 @@ fn table(props: &ChartProps, summaries: &[Summary], is_seen: bool) -> Html {
                 <caption>{ &props.label }</caption>
                 <thead>
                     <tr>
-                        { for ["Series", "Latest", "Min", "Max"].map(|it| html! { <th scope="col">{ it }</th> }) }
+                        { for labels::performance::COLUMNS.map(|it| html! { <th scope="col">{ it }</th> }) }
                     </tr>
                 </thead>
                 <tbody>

@@ -2,7 +2,7 @@
 
 use tabmq_worker::api::{ConnectOptions, StorageState};
 use tabmq_worker::hooks::{use_client, use_members, use_storage};
-use web_sys::HtmlFormElement;
+use web_sys::{HtmlFormElement, HtmlInputElement};
 use yew::prelude::*;
 
 use super::fields::{Check, Field, QosSelect};
@@ -40,6 +40,17 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                 .query(),
             );
         }
+    });
+    // The browser's own message about a format names no format.
+    let check_channel = use_callback((), |event: InputEvent, ()| {
+        let input: HtmlInputElement = event.target_unchecked_into();
+        let is_valid = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
+        let is_valid = input.value().chars().all(is_valid);
+        input.set_custom_validity(if is_valid {
+            ""
+        } else {
+            labels::connection::CHANNEL_FORMAT
+        });
     });
     let client = use_client();
     let connect = use_callback(
@@ -83,7 +94,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
     let is_stored = broker.is_some() && storage.state != StorageState::Memory;
     html! {
         <section class="panel panel-connection" aria-labelledby="connection-title">
-            <h2 id="connection-title" class="unseen">{ "Connection" }</h2>
+            <h2 id="connection-title" class="unseen">{ labels::connection::TITLE }</h2>
             <div class="connection-line">
                 <p class="status" role="status" data-testid="status" data-status={props.status}>
                     if props.status == "connected" {
@@ -122,8 +133,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                             ~defaultValue={props.share_url.channel.clone()}
                             required=true
                             maxlength="64"
-                            pattern="[A-Za-z0-9._\\-]+"
-                            title={labels::connection::CHANNEL_FORMAT}
+                            oninput={check_channel}
                             autocomplete="off"
                             autocapitalize="none"
                             spellcheck="false"
@@ -147,7 +157,7 @@ pub(super) fn Connection(props: &ConnectionProps) -> Html {
                     </Field>
                     <button type="submit">{ labels::connection::JOIN }</button>
                 </form>
-                <form id="connect" ref={form} onsubmit={connect} oninput={count}>
+                <form id="connect" ref={form} onsubmit={connect} oninput={count} inert={!props.can_connect}>
                     <h3>{ labels::connection::SESSION }</h3>
                     { settings(&props.options) }
                     <details>
@@ -195,16 +205,6 @@ fn settings(options: &ConnectOptions) -> Html {
                     spellcheck="false"
                 />
             </Field>
-            <Field label={labels::connection::EXPIRY} hint={labels::connection::EXPIRY_HINT}>
-                <input
-                    type="number"
-                    name="session-expiry-interval"
-                    ~defaultValue={options.session_expiry_interval.to_string()}
-                    min="0"
-                    max="4294967295"
-                    required=true
-                />
-            </Field>
             <Field label={labels::connection::KEEP_ALIVE} hint={labels::connection::KEEP_ALIVE_HINT}>
                 <input
                     type="number"
@@ -215,24 +215,69 @@ fn settings(options: &ConnectOptions) -> Html {
                     required=true
                 />
             </Field>
-            <Field label="User name">
+            <SessionExpiry interval_s={options.session_expiry_interval} />
+            <Field label={labels::connection::USER_NAME}>
                 <input name="username" autocomplete="username" autocapitalize="none" spellcheck="false" />
             </Field>
-            <Field label="Password">
+            <Field label={labels::connection::PASSWORD}>
                 <input type="password" name="password" autocomplete="current-password" />
             </Field>
-            <Check name="clean-start" label="Clean start" checked={options.clean_start} />
+            <Check name="clean-start" label={labels::connection::CLEAN_START} checked={options.clean_start} />
         </div>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct SessionExpiryProps {
+    interval_s: u32,
+}
+
+/// The session's expiry: a number of seconds, or never.
+#[component]
+fn SessionExpiry(props: &SessionExpiryProps) -> Html {
+    let interval_s = props.interval_s;
+    let is_never = use_state(|| interval_s == u32::MAX);
+    let toggle = use_callback(is_never.setter(), |event: Event, is_never| {
+        let input: HtmlInputElement = event.target_unchecked_into();
+        is_never.set(input.checked());
+    });
+    let seconds = Some(interval_s).filter(|it| *it < u32::MAX);
+    let seconds = seconds.unwrap_or(ConnectOptions::default().session_expiry_interval);
+    html! {
+        <>
+            <Field label={labels::connection::EXPIRY}>
+                <input
+                    type="number"
+                    name="session-expiry-interval"
+                    ~defaultValue={seconds.to_string()}
+                    min="0"
+                    max="4294967294"
+                    required=true
+                    disabled={*is_never}
+                    data-testid="session-expiry"
+                />
+            </Field>
+            <label class="check">
+                <input
+                    type="checkbox"
+                    name="session-never-expires"
+                    ~defaultChecked={*is_never}
+                    onchange={toggle}
+                    data-testid="session-never-expires"
+                />
+                { labels::connection::NEVER_EXPIRES }
+            </label>
+        </>
     }
 }
 
 fn will() -> Html {
     html! {
         <div class="fields">
-            <Field label="Topic" hint={labels::connection::WILL_HINT} wide=true>
+            <Field label={labels::fields::TOPIC} hint={labels::connection::WILL_HINT} wide=true>
                 <input name="will-topic" autocomplete="off" autocapitalize="none" spellcheck="false" />
             </Field>
-            <Field label="Payload" wide=true>
+            <Field label={labels::fields::PAYLOAD} wide=true>
                 <textarea name="will-payload" rows="2" spellcheck="false" />
             </Field>
             <QosSelect name="will-qos" />
@@ -246,7 +291,7 @@ fn will() -> Html {
                     required=true
                 />
             </Field>
-            <Check name="will-retain" label="Retain" />
+            <Check name="will-retain" label={labels::fields::RETAIN} />
             <Check name="with-will" label={labels::connection::WILL_ON_DISCONNECT} />
         </div>
     }

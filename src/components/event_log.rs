@@ -25,11 +25,12 @@ pub(super) fn Events(props: &EventsProps) -> Html {
     html! {
         <section class="panel panel-events" aria-labelledby="events-title">
             <div class="panel-head">
-                <h2 id="events-title">{ "Events" }</h2>
+                <h2 id="events-title">{ labels::events::TITLE }</h2>
                 <button
                     type="button"
                     class="at-end"
                     onclick={export}
+                    aria-label={labels::events::EXPORT_NAME}
                     title={labels::events::EXPORT_TITLE}
                     data-testid="events-export"
                 >

@@ -28,12 +28,12 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
     html! {
         <section class="panel panel-failover" aria-labelledby="failover-title" data-testid="failover-view">
             <div class="panel-head">
-                <h2 id="failover-title">{ "Failovers" }</h2>
+                <h2 id="failover-title">{ labels::failover::TITLE }</h2>
                 <span class="panel-count" data-testid="failover-count">{ failovers.seen() }</span>
             </div>
             if failovers.newest_first().len() == 0 {
                 <p class="empty">
-                    { "No failover yet. Open a second tab, then stop the broker with Close, Crash or Freeze." }
+                    { labels::failover::NONE }
                 </p>
             }
             <ol class="failovers">
@@ -44,7 +44,7 @@ pub(super) fn Timeline(props: &TimelineProps) -> Html {
                 }) }
             </ol>
             if failovers.forgotten() > 0 {
-                <p class="older">{ format!("{} discarded.", labels::counted(failovers.forgotten(), "older failover", "older failovers")) }</p>
+                <p class="older">{ labels::failover::forgotten(failovers.forgotten()) }</p>
             }
         </section>
     }
@@ -64,12 +64,18 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                 <span>
                     { tab(it.from) }{ " " }{ labels::cause(it.cause) }{ "; " }
                     { match (it.to, &took) {
-                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ format!(" took over after {took}.") }</> },
-                        _ => html! { "nobody has taken over yet." },
+                        (Some(to), Some(took)) => html! { <>{ tab(Some(to)) }{ labels::failover::took_over(took) }</> },
+                        _ => html! { { labels::failover::NOBODY_YET } },
                     } }
                 </span>
             </p>
             <div class="track" aria-hidden="true">
+                { for parts(&steps, whole).into_iter().map(|(name, left, width)| html! {
+                    <span
+                        class={format!("track-part track-{name}")}
+                        style={format!("inset-inline-start:{left:.2}%;width:{width:.2}%")}
+                    />
+                }) }
                 { for steps.iter().map(|(name, ms)| html! {
                     <span class={format!("mark mark-{name}")} style={format!("inset-inline-start:{:.2}%", ms / whole * 100.0)} />
                 }) }
@@ -81,12 +87,24 @@ fn failover(it: &Failover, counting: Option<&str>) -> Html {
                     </li>
                 }) }
                 if it.resumed.is_none() {
-                    <li class="step">{ "waiting" }</li>
+                    <li class="step">{ labels::failover::WAITING }</li>
                 }
             </ol>
             <p class="failover-counts" data-testid="failover-counts">{ labels::failover_counts(it, counting) }</p>
         </li>
     }
+}
+
+/// The part of the track for each step: the step's name, where the part begins and how wide it is, in percent.
+fn parts(steps: &[(&'static str, f64)], whole: f64) -> Vec<(&'static str, f64, f64)> {
+    let mut begin = 0.0;
+    let part = |(name, ms): &(&'static str, f64)| {
+        let end = (ms / whole * 100.0).max(begin);
+        let part = (*name, begin, end - begin);
+        begin = end;
+        part
+    };
+    steps.iter().map(part).collect()
 }
 
 /// A failover from this tab. Its times are those of the other tabs, which have logged them.
@@ -98,8 +116,8 @@ fn replaced(it: &Failover, counting: Option<&str>) -> Html {
                 <span>
                     { labels::replaced(it.frozen_ms) }{ "; " }
                     { match it.to {
-                        Some(to) => html! { <>{ tab(Some(to)) }{ " took over meanwhile." }</> },
-                        None => html! { "nobody has taken over yet." },
+                        Some(to) => html! { <>{ tab(Some(to)) }{ labels::failover::TOOK_OVER_MEANWHILE }</> },
+                        None => html! { { labels::failover::NOBODY_YET } },
                     } }
                 </span>
             </p>
@@ -114,5 +132,28 @@ fn tab(tab: Option<TabId>) -> Html {
     match tab {
         Some(tab) => html! { <code title={tab.to_string()}>{ tab.short() }</code> },
         None => html! { "?" },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_track_are_as_long_as_their_steps() {
+        let steps = [("elected", 20.0), ("restored", 50.0), ("resumed", 100.0)];
+        assert_eq!(
+            parts(&steps, 100.0),
+            [
+                ("elected", 0.0, 20.0),
+                ("restored", 20.0, 30.0),
+                ("resumed", 50.0, 50.0)
+            ]
+        );
+        // Clocks of two tabs can differ.
+        assert_eq!(
+            parts(&[("a", 10.0), ("b", 5.0)], 10.0)[1],
+            ("b", 100.0, 0.0)
+        );
     }
 }

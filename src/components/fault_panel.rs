@@ -94,9 +94,9 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
             });
         };
         let name = match command {
-            RemoteCommand::Close => "Close",
-            RemoteCommand::Crash => "Crash",
-            RemoteCommand::Freeze => "Freeze",
+            RemoteCommand::Close => labels::failover::CLOSE,
+            RemoteCommand::Crash => labels::failover::CRASH,
+            RemoteCommand::Freeze => labels::failover::FREEZE,
         };
         html! {
             <button
@@ -112,9 +112,9 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         }
     };
     html! {
-        <fieldset class="fault-panel">
+        <fieldset class="fault-panel" data-testid="trial">
             <legend class="field-label">
-                { if props.is_own { "Test failover: stop the broker (this tab)" } else { "Test failover: stop the broker" } }
+                { labels::failover::stop_the_broker(props.is_own) }
             </legend>
             <div class="actions">{ for RemoteCommand::ALL.map(button) }</div>
             if !props.has_others {
@@ -140,13 +140,8 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
 
 fn title(command: RemoteCommand) -> String {
     match command {
-        RemoteCommand::Close => "Closes the broker’s tab".to_owned(),
-        RemoteCommand::Crash => {
-            "Ends the worker of the broker’s tab without a goodbye, as a crash would".to_owned()
-        }
-        RemoteCommand::Freeze => format!(
-            "The worker of the broker’s tab does nothing for {} seconds",
-            FREEZE_MS / 1_000
-        ),
+        RemoteCommand::Close => labels::failover::CLOSE_HINT.to_owned(),
+        RemoteCommand::Crash => labels::failover::CRASH_HINT.to_owned(),
+        RemoteCommand::Freeze => labels::failover::freeze_hint(FREEZE_MS / 1_000),
     }
 }

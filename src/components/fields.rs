@@ -74,7 +74,7 @@ pub(super) struct QosSelectProps {
 pub(super) fn QosSelect(props: &QosSelectProps) -> Html {
     let options = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
     html! {
-        <Field label="QoS">
+        <Field label={labels::fields::QOS}>
             <select name={&props.name} data-testid={props.testid.clone()}>
                 { for options.map(|qos| html! {
                     <option value={labels::qos_level(qos).to_string()} selected={qos == props.selected}>

@@ -4,7 +4,7 @@ use tabmq_worker::TabId;
 use yew::prelude::*;
 
 use super::share_button::Share;
-use crate::browser::address;
+use crate::browser::{address, focus};
 use crate::labels;
 use crate::state::Action;
 use crate::state::share_url::{ShareUrl, View};
@@ -20,17 +20,25 @@ pub(super) struct HeaderProps {
     pub(super) dispatch: Callback<Action>,
 }
 
+/// What the view begins with: its list, or its first field.
+const VIEW: &str = ".column-log:not([hidden]) [role=listbox], .column-view:not([hidden]) :is([role=tree], input, [tabindex=\"0\"])";
+
 #[component]
 pub(super) fn Header(props: &HeaderProps) -> Html {
     let role = props.badge;
+    let skip = Callback::from(|_: MouseEvent| focus::focus_on(VIEW));
     html! {
         <header class="header">
+            // For the keyboard: the list is many stops away.
+            <button type="button" class="skip" onclick={skip} data-testid="skip">
+                { labels::skip_to(props.share_url.view) }
+            </button>
             <h1 class="brand">
                 <img src="icon.svg" alt="" width="28" height="28" />
                 { "TabMQ" }
             </h1>
-            <p class="header-channel" title="Channel">{ &props.share_url.channel }</p>
-            <nav class="views" aria-label="Views">
+            <p class="header-channel" title={labels::connection::CHANNEL}>{ &props.share_url.channel }</p>
+            <nav class="views" aria-label={labels::tabs::VIEWS}>
                 { for View::ALL.map(|view| view_link(props, view)) }
             </nav>
             <Share share_url={props.share_url.clone()} left_out={props.left_out.clone()} />
@@ -40,13 +48,13 @@ pub(super) fn Header(props: &HeaderProps) -> Html {
                 data-tab-id={props.tab_id.map(|tab_id| tab_id.to_string())}
                 title={props.tab_id.map(|tab_id| tab_id.to_string())}
             >
-                <span class="header-tab-word">{ "Tab " }</span>
+                <span class="header-tab-word">{ labels::tabs::TAB }{ " " }</span>
                 <code>{ props.tab_id.map_or("····".to_owned(), |tab_id| tab_id.short()) }</code>
             </p>
             <p
                 class="role"
                 role="status"
-                aria-label="Role of this tab"
+                aria-label={labels::tabs::ROLE}
                 data-testid="role-badge"
                 data-role={role.to_lowercase()}
             >

@@ -6,9 +6,11 @@ use tabmq_worker::api::Message;
 use yew::prelude::*;
 
 use super::copy_buttons::Copy;
+use super::message_form;
 use super::payload::PayloadView;
 use crate::browser::{address, dom, focus, time};
 use crate::labels;
+use crate::labels::properties as names;
 use crate::payload::Preview;
 use crate::state::messages::{MessageLog, Received};
 
@@ -17,6 +19,8 @@ pub(super) struct MessageDetailProps {
     pub(super) message: Rc<Received>,
     /// Contains the messages before it.
     pub(super) log: Rc<MessageLog>,
+    /// Called to put the message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) onclose: Callback<()>,
 }
 
@@ -45,7 +49,7 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     html! {
         <section
             class="detail"
-            aria-label="The selected message"
+            aria-label={labels::message_log::SELECTED}
             onkeydown={on_key}
             data-testid="message-detail"
         >
@@ -53,20 +57,21 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
                 <code class="detail-topic">{ &message.topic }</code>
                 <Copy
                     key={message.topic.clone()}
-                    label="Copy topic"
+                    label={labels::payload::COPY_TOPIC}
                     text={message.topic.clone()}
                     testid="copy-topic"
                 />
+                <PublishAgain message={Rc::clone(message)} onagain={props.onagain.clone()} />
                 <button
                     ref={close}
                     type="button"
                     class="quiet detail-close"
-                    aria-label="Close the message, back to the log"
+                    aria-label={labels::message_log::CLOSE}
                     onclick={onclose.reform(|_: MouseEvent| ())}
                     data-testid="message-close"
                 >
                     <span class="if-wide">{ "×" }</span>
-                    <span class="if-narrow">{ "‹ Back" }</span>
+                    <span class="if-narrow">{ labels::message_log::BACK }</span>
                 </button>
             </div>
             <PayloadView message={Rc::clone(message)} log={Rc::clone(&props.log)} />
@@ -75,50 +80,83 @@ pub(super) fn MessageDetail(props: &MessageDetailProps) -> Html {
     }
 }
 
+#[derive(PartialEq, Properties)]
+pub(super) struct PublishAgainProps {
+    pub(super) message: Rc<Message>,
+    pub(super) onagain: Callback<Rc<Message>>,
+}
+
+/// A button that puts a received message into the form.
+#[component]
+pub(super) fn PublishAgain(props: &PublishAgainProps) -> Html {
+    let fits = message_form::fits(&props.message);
+    let again = {
+        let message = Rc::clone(&props.message);
+        props
+            .onagain
+            .reform(move |_: MouseEvent| Rc::clone(&message))
+    };
+    html! {
+        <button
+            type="button"
+            class="quiet"
+            onclick={again}
+            disabled={!fits}
+            title={if fits { labels::publish::PUBLISH_AGAIN_HINT } else { labels::publish::TOO_LARGE_TO_EDIT }}
+            data-testid="message-again"
+        >
+            { labels::publish::PUBLISH_AGAIN }
+        </button>
+    }
+}
+
 /// The properties of the message, by their names in the specification.
 pub(super) fn properties(message: &Message) -> Html {
     let properties = &message.properties;
     let mut pairs: Vec<(String, String)> = vec![
-        ("QoS".to_owned(), labels::qos_level(message.qos).to_string()),
         (
-            "Retain".to_owned(),
+            names::QOS.to_owned(),
+            labels::qos_level(message.qos).to_string(),
+        ),
+        (
+            names::RETAIN.to_owned(),
             labels::yes_or_no(message.retain).to_owned(),
         ),
         (
-            "Size".to_owned(),
+            names::SIZE.to_owned(),
             labels::payload::bytes(message.payload.len()),
         ),
         (
-            "Received".to_owned(),
-            time::time_of_day(message.received_at.as_ms()),
+            names::RECEIVED.to_owned(),
+            time::date_and_time(message.received_at.as_ms()),
         ),
     ];
     let mut add = |name: &str, value: Option<String>| {
         pairs.extend(value.map(|value| (name.to_owned(), value)));
     };
-    add("Content Type", properties.content_type.clone());
-    add("Response Topic", properties.response_topic.clone());
+    add(names::CONTENT_TYPE, properties.content_type.clone());
+    add(names::RESPONSE_TOPIC, properties.response_topic.clone());
     add(
-        "Correlation Data",
+        names::CORRELATION_DATA,
         properties
             .correlation_data
             .as_ref()
             .map(|data| Preview::of(data).text),
     );
     add(
-        "Message Expiry",
+        names::MESSAGE_EXPIRY,
         properties
             .message_expiry_interval
-            .map(|seconds| format!("{seconds} s")),
+            .map(labels::properties::seconds),
     );
     add(
-        "Payload Format",
+        names::PAYLOAD_FORMAT,
         properties
             .payload_is_utf8
-            .map(|is_utf8| if is_utf8 { "UTF-8" } else { "bytes" }.to_owned()),
+            .map(|is_utf8| labels::properties::payload_format(is_utf8).to_owned()),
     );
     for identifier in &message.subscription_identifiers {
-        add("Subscription Identifier", Some(identifier.to_string()));
+        add(names::SUBSCRIPTION_IDENTIFIER, Some(identifier.to_string()));
     }
     for (name, value) in &properties.user_properties {
         add(name, Some(value.clone()));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tabmq_worker::RequestError;
-use tabmq_worker::api::{MessageProperties, Publication};
+use tabmq_worker::api::{Message, MessageProperties, Publication};
 use tabmq_worker::hooks::PublishHandle;
 use web_sys::HtmlFormElement;
 use yew::platform::spawn_local;
@@ -19,6 +19,9 @@ use crate::state::share_url;
 
 /// Greatest rate at which the form repeats a message, per second. The load generator is faster.
 const RATE_MAX: u32 = 50;
+
+/// Bytes of the largest received message that the form takes. A browser takes seconds to lay out a longer line in a field.
+const EDITED_BYTES_MAX: usize = 1 << 16;
 
 /// A message as it was typed.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +62,32 @@ impl TypedMessage {
         }
     }
 
+    /// A received message, in a format that keeps its bytes; `None`: it is too large for a form.
+    pub(super) fn of_received(message: &Message) -> Option<Self> {
+        if !fits(message) {
+            return None;
+        }
+        let payload = &message.payload;
+        // A text field replaces carriage returns.
+        let is_kept = |format: &Format| {
+            let typed = format.typed(payload);
+            typed.is_some_and(|it| !it.contains('\r') && format.parse(&it).as_ref() == Ok(payload))
+        };
+        let formats = [Format::best(payload), Format::readable(payload)];
+        let format = formats.into_iter().find(is_kept).unwrap_or(Format::Hex);
+        Some(Self {
+            publication: Publication {
+                topic: message.topic.clone(),
+                payload: payload.clone(),
+                qos: message.qos,
+                retain: message.retain,
+                properties: message.properties.clone(),
+            },
+            format,
+            typed: None,
+        })
+    }
+
     /// The first message in the form.
     pub(super) fn first() -> Self {
         Self {
@@ -71,6 +100,11 @@ impl TypedMessage {
             typed: None,
         }
     }
+}
+
+/// Whether the form takes this received message.
+pub(super) fn fits(message: &Message) -> bool {
+    message.payload.len() <= EDITED_BYTES_MAX
 }
 
 #[derive(PartialEq, Properties)]
@@ -166,7 +200,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
     });
     html! {
         <form ref={form} onsubmit={on_submit} onkeydown={on_key} oninput={count.reform(|_: InputEvent| ())}>
-            <Field label="Topic">
+            <Field label={labels::fields::TOPIC}>
                 <input
                     name="topic"
                     class="mono"
@@ -178,7 +212,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                     data-testid="publish-topic"
                 />
             </Field>
-            <Field label="Payload">
+            <Field label={labels::fields::PAYLOAD}>
                 <textarea
                     name="payload"
                     rows="3"
@@ -191,7 +225,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
             <div class="publish-row">
                 <FormatSelect selected={*format} />
                 <QosSelect name="qos" testid="publish-qos" selected={publication.qos} />
-                <Check name="retain" label="Retain" testid="publish-retain" checked={publication.retain} />
+                <Check name="retain" label={labels::fields::RETAIN} testid="publish-retain" checked={publication.retain} />
             </div>
             <div class="publish-row">
                 <p
@@ -205,7 +239,7 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                 <button
                     type="submit"
                     class="primary"
-                    title="Ctrl+Enter"
+                    title={labels::publish::KEYS}
                     aria-keyshortcuts="Control+Enter"
                     aria-disabled={(repeated.is_some() || props.is_offline).then_some("true")}
                     data-testid="publish-send"
@@ -316,6 +350,38 @@ fn FormatSelect(props: &FormatSelectProps) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::messages::tests::message;
+
+    #[test]
+    fn a_received_message_keeps_its_bytes_in_the_form() {
+        for (payload, format) in [
+            (&b"21.5"[..], Format::Text),
+            (b"{\"k\": 1, \"k\": 2}", Format::Json),
+            (b"{\"a\":1}\n{\"a\":2}", Format::Text),
+            (b"two\r\nlines", Format::Hex),
+            (&[0x89, 0x50], Format::Hex),
+            (b"", Format::Text),
+        ] {
+            let received = message("a/b", payload);
+            let typed = TypedMessage::of_received(&received).unwrap();
+            assert_eq!(typed.format, format, "{payload:?}");
+            let shown = format.typed(&typed.publication.payload).unwrap();
+            assert_eq!(format.parse(&shown).as_deref(), Ok(payload));
+        }
+    }
+
+    #[test]
+    fn a_received_message_keeps_its_properties_in_the_form_unless_it_is_too_large() {
+        let mut received = (*message("a", b"x")).clone();
+        received.retain = true;
+        received.properties.content_type = Some("text/plain".to_owned());
+        received.properties.user_properties = vec![("a".to_owned(), "1".to_owned()); 2];
+        let publication = TypedMessage::of_received(&received).unwrap().publication;
+        assert!(publication.retain);
+        assert_eq!(publication.properties, received.properties);
+        received.payload = vec![0; EDITED_BYTES_MAX + 1];
+        assert_eq!(TypedMessage::of_received(&received), None);
+    }
 
     #[test]
     fn every_property_that_is_sent_counts() {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tabmq_worker::AnimationFrame;
-use tabmq_worker::api::DropReason;
+use tabmq_worker::api::{DropReason, Message};
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::platform::spawn_local;
@@ -11,18 +11,22 @@ use yew::prelude::*;
 
 use super::message_detail::MessageDetail;
 use super::virtual_list::{ListRole, VirtualList};
-use crate::app::export;
+use crate::app::{export, import};
 use crate::browser::{focus, time};
 use crate::labels;
 use crate::labels::EndOfLog;
 use crate::payload::{Preview, Size};
 use crate::state::messages::{MEBIBYTES_MAX, MESSAGES_MAX, MessageLog, Received};
+use crate::state::opened_file::OpenedFile;
 use crate::state::search::{Criteria, NewMatches, Search};
 use crate::state::{Action, HeldLog, LogView};
 
 #[derive(PartialEq, Properties)]
 pub(super) struct MessagesProps {
     pub(super) log: Rc<MessageLog>,
+    pub(super) file: Option<Rc<OpenedFile>>,
+    /// Whether the messages of the file are shown, and not those of `log`.
+    pub(super) is_file_shown: bool,
     /// A topic filter; empty: all topics.
     pub(super) topic_filter: String,
     pub(super) view: LogView,
@@ -30,6 +34,8 @@ pub(super) struct MessagesProps {
     pub(super) dropped: Option<(u64, DropReason)>,
     pub(super) is_offline: bool,
     pub(super) has_subscriptions: bool,
+    /// Called to put a message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -56,7 +62,13 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
         Action::FilterMessages(input.value())
     });
 
-    let log = held.as_ref().map_or(&props.log, |it| &it.log);
+    let file = props.file.as_ref().filter(|_| props.is_file_shown);
+    let is_live = file.is_none();
+    let log = match (file, held) {
+        (Some(file), _) => &file.log,
+        (None, Some(held)) => &held.log,
+        (None, None) => &props.log,
+    };
     let problem = Some(&props.topic_filter)
         .filter(|it| !it.is_empty())
         .and_then(|it| labels::filter_problem(it));
@@ -130,13 +142,13 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
     html! {
         <section class="panel panel-messages" aria-labelledby="messages-title" data-testid="messages-view">
             <div class="panel-head">
-                <h2 id="messages-title">{ "Messages" }</h2>
-                <span class="panel-count" data-testid="message-count" title={labels::message_log::RECEIVED}>
-                    { labels::count(props.log.received_since_clear()) }
+                <h2 id="messages-title">{ labels::message_log::TITLE }</h2>
+                <span class="panel-count" data-testid="message-count" title={is_live.then_some(labels::message_log::RECEIVED)}>
+                    { labels::count(if is_live { &props.log } else { log }.received_since_clear()) }
                 </span>
                 if let Some(found) = &found {
                     <span class="panel-count" role="status" data-testid="message-found">
-                        { format!("{} found", labels::count(found.numbers.len() as u64)) }
+                        { labels::message_log::found(found.numbers.len() as u64) }
                     </span>
                 }
                 if is_paused {
@@ -144,16 +156,16 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         { labels::paused(new_rows, found.is_some()) }
                     </span>
                 }
-                if let Some((dropped, reason)) = props.dropped {
-                    <span class="problem" role="status" data-testid="message-dropped">
+                if let Some((dropped, reason)) = props.dropped.filter(|_| is_live) {
+                    <span class="problem" role="status" title={labels::own_loss(dropped, reason)} data-testid="message-dropped">
                         { labels::own_loss(dropped, reason) }
                     </span>
                 }
                 <div class="tools">
                     <input
                         type="text"
-                        aria-label="Show topics that match this topic filter"
-                        placeholder="Topic filter"
+                        aria-label={labels::message_log::FILTER_NAME}
+                        placeholder={labels::message_log::FILTER}
                         value={props.topic_filter.clone()}
                         oninput={set_filter}
                         aria-invalid={problem.is_some().to_string()}
@@ -165,10 +177,10 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                     <input
                         ref={search_input}
                         type="search"
-                        aria-label="Search messages"
+                        aria-label={labels::message_log::SEARCH_NAME}
                         aria-keyshortcuts="/"
-                        placeholder="Search"
-                        title="Key: /. Finds messages with all these words in topic, payload or properties; also qos:1, retained, dup, and bytes like 89504e"
+                        placeholder={labels::message_log::SEARCH}
+                        title={labels::message_log::SEARCH_HINT}
                         value={text.clone()}
                         oninput={set_text}
                         autocomplete="off"
@@ -179,20 +191,25 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                         type="button"
                         class="steady"
                         onclick={pause}
+                        disabled={!is_live}
                         aria-pressed={is_paused.to_string()}
                         data-testid="message-pause"
                     >
-                        { if is_paused { "Resume" } else { "Pause" } }
+                        { labels::message_log::pause(is_paused) }
                     </button>
-                    <button type="button" onclick={clear} data-testid="message-clear">{ "Clear" }</button>
+                    <button type="button" onclick={clear} disabled={!is_live} data-testid="message-clear">{ labels::message_log::CLEAR }</button>
                     <Export log={Rc::clone(log)} numbers={found.as_ref().map(|it| Rc::clone(&it.numbers))} />
+                    <Import dispatch={dispatch.clone()} />
                 </div>
+                if let Some(file) = &props.file {
+                    <Sources file={Rc::clone(file)} is_file_shown={props.is_file_shown} dispatch={dispatch.clone()} />
+                }
             </div>
             // Another search is another list, because its rows have other positions.
             <VirtualList
-                key={format!("{} {}", wanted.topic_filter, wanted.text)}
+                key={format!("{is_live} {} {}", wanted.topic_filter, wanted.text)}
                 role={ListRole::ListBox}
-                label="Messages, the newest first"
+                label={labels::message_log::LIST}
                 testid="message-log"
                 {len}
                 {added}
@@ -213,6 +230,7 @@ pub(super) fn Messages(props: &MessagesProps) -> Html {
                 <MessageDetail
                     log={Rc::clone(log)}
                     {message}
+                    onagain={props.onagain.clone()}
                     onclose={on_close}
                 />
             }
@@ -272,6 +290,7 @@ fn end_of_log(
 ) -> Html {
     let end = match found {
         Some(found) if !found.is_through => EndOfLog::Searching,
+        _ if props.is_file_shown && log.forgotten() == 0 && len > 0 => return html! {},
         _ if log.kept() == 0 && log.forgotten() == 0 && props.is_offline => EndOfLog::Offline,
         _ if log.kept() == 0 && log.forgotten() == 0 && !props.has_subscriptions => {
             EndOfLog::NoSubscriptions
@@ -335,9 +354,9 @@ fn message_row(
             <code class="message-topic">{ labels::visible(&message.topic).into_owned() }</code>
             <span class="message-preview">
                 if is_deletion {
-                    <i>{ "deletes the retained message" }</i>
+                    <i>{ labels::message_log::DELETES }</i>
                 } else if preview.is_empty() {
-                    <i>{ "empty payload" }</i>
+                    <i>{ labels::message_log::EMPTY_PAYLOAD }</i>
                 } else {
                     { preview }
                 }
@@ -345,15 +364,15 @@ fn message_row(
             // Short, for rows of two lines.
             <span class="message-facts">
                 if is_deletion {
-                    <span class="badge">{ "deletion" }</span>
+                    <span class="badge">{ labels::message_log::DELETION }</span>
                 } else if message.retain {
-                    <span class="badge badge-retained" data-short="R">{ "retained" }</span>
+                    <span class="badge badge-retained" data-short="R">{ labels::message_log::RETAINED }</span>
                 }
                 if message.dup {
-                    <span class="badge" data-short="D">{ "dup" }</span>
+                    <span class="badge" data-short="D">{ labels::message_log::DUP }</span>
                 }
                 if qos > 0 {
-                    <span class="badge" data-short={format!("Q{qos}")}>{ "QoS " }{ qos }</span>
+                    <span class="badge" data-short={format!("Q{qos}")}>{ labels::message_log::qos(qos) }</span>
                 }
                 <span class="message-size">{ Size(message.payload.len()).to_string() }</span>
             </span>
@@ -399,10 +418,111 @@ fn Export(props: &ExportProps) -> Html {
             class="steady"
             onclick={export}
             disabled={percent.is_some() || props.log.kept() == 0}
-            title="Download the messages shown (JSON Lines)"
+            title={labels::message_log::EXPORT_HINT}
             data-testid="message-export"
         >
-            { percent.map_or("Export".to_owned(), |percent| format!("{percent} %")) }
+            { percent.map_or(labels::message_log::EXPORT.to_owned(), |percent| format!("{percent} %")) }
         </button>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct ImportProps {
+    dispatch: Callback<Action>,
+}
+
+/// Opens a file of JSON Lines.
+#[component]
+fn Import(props: &ImportProps) -> Html {
+    let input = use_node_ref();
+    let is_reading = use_state(|| false);
+    let choose = use_callback(input.clone(), |_: MouseEvent, input| {
+        if let Some(input) = input.cast::<HtmlInputElement>() {
+            input.click();
+        }
+    });
+    let open = {
+        let (dispatch, is_reading) = (props.dispatch.clone(), is_reading.setter());
+        Callback::from(move |event: Event| {
+            let input: HtmlInputElement = event.target_unchecked_into();
+            let Some(file) = input.files().and_then(|files| files.get(0)) else {
+                return;
+            };
+            // So that the same file can be chosen again.
+            input.set_value("");
+            is_reading.set(true);
+            let (dispatch, is_reading) = (dispatch.clone(), is_reading.clone());
+            spawn_local(async move {
+                dispatch.emit(import::read(file).await);
+                is_reading.set(false);
+            });
+        })
+    };
+    html! {
+        <>
+            <button
+                type="button"
+                onclick={choose}
+                disabled={*is_reading}
+                title={labels::message_log::IMPORT_HINT}
+                data-testid="message-import"
+            >
+                { labels::message_log::IMPORT }
+            </button>
+            <input ref={input} type="file" hidden=true onchange={open} data-testid="message-file" />
+        </>
+    }
+}
+
+#[derive(PartialEq, Properties)]
+struct SourcesProps {
+    file: Rc<OpenedFile>,
+    is_file_shown: bool,
+    dispatch: Callback<Action>,
+}
+
+/// The choice between the received messages and those of the file.
+#[component]
+fn Sources(props: &SourcesProps) -> Html {
+    let SourcesProps {
+        file,
+        is_file_shown,
+        dispatch,
+    } = props;
+    let show = |is_file: bool| dispatch.reform(move |_: MouseEvent| Action::ShowFile(is_file));
+    let close = dispatch.reform(|_: MouseEvent| Action::CloseFile);
+    html! {
+        <div class="sources" data-testid="message-sources">
+            <div class="segmented" role="group" aria-label={labels::message_log::SOURCES}>
+                <button
+                    type="button"
+                    onclick={show(false)}
+                    aria-pressed={(!is_file_shown).to_string()}
+                    data-testid="source-live"
+                >
+                    { labels::message_log::LIVE }
+                </button>
+                <button
+                    type="button"
+                    class="source-file"
+                    onclick={show(true)}
+                    aria-pressed={is_file_shown.to_string()}
+                    data-testid="source-file"
+                >
+                    { labels::message_log::file(&file.name, file.log.received()) }
+                </button>
+                <button type="button" class="quiet" onclick={close} data-testid="source-close">
+                    { labels::message_log::CLOSE_FILE }
+                </button>
+            </div>
+            if *is_file_shown {
+                <p class="paused" role="status" data-testid="source-note">
+                    { labels::message_log::FROM_FILE }
+                    if let Some(skipped) = &file.skipped {
+                        { " " }<span class="problem">{ labels::message_log::skipped(skipped) }</span>
+                    }
+                </p>
+            }
+        </div>
     }
 }

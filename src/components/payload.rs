@@ -55,7 +55,7 @@ impl Look {
     fn name(self) -> &'static str {
         match self {
             Self::As(format) => format.name(),
-            Self::Diff => "Diff",
+            Self::Diff => labels::payload::DIFF,
         }
     }
 }

@@ -33,6 +33,7 @@ pub(super) struct PerformanceProps {
     pub(super) load: LoadGenerator,
     /// Messages that the broker has dropped for other clients.
     pub(super) dropped: u64,
+    pub(super) is_offline: bool,
 }
 
 #[component]
@@ -40,24 +41,24 @@ pub(super) fn Performance(props: &PerformanceProps) -> Html {
     let samples = &props.samples;
     html! {
         <div class="performance" data-testid="performance-view">
-            <LoadPanel load={props.load.clone()} dropped={props.dropped} />
+            <LoadPanel load={props.load.clone()} dropped={props.dropped} is_offline={props.is_offline} />
             <div class="charts">
-                { plot(samples, "Throughput (this page)", "messages/s", &[
-                    ("received", 0, |it| Some(it.received)),
-                    ("published by the load generator", 1, |it| Some(it.published)),
+                { plot(samples, labels::performance::THROUGHPUT, "messages/s", &[
+                    (labels::performance::LINE_RECEIVED, 0, |it| Some(it.received)),
+                    (labels::performance::LINE_PUBLISHED, 1, |it| Some(it.published)),
                 ]) }
-                { plot(samples, "Round-trip latency (load generator)", MS, &[
+                { plot(samples, labels::performance::LATENCY, MS, &[
                     ("p50", 2, |it| it.latency.map(|it| it.p50_ms)),
                     ("p99", 3, |it| it.latency.map(|it| it.p99_ms)),
                 ]) }
-                { plot(samples, "CPU time", "%", &[
-                    ("this tab’s worker", 0, |it| it.worker_busy),
-                    ("this page", 4, |it| Some(it.page_busy)),
+                { plot(samples, labels::performance::CPU, "%", &[
+                    (labels::performance::LINE_WORKER, 0, |it| it.worker_busy),
+                    (labels::performance::LINE_PAGE, 4, |it| Some(it.page_busy)),
                 ]) }
-                { plot(samples, "Broker queues", "messages", &[
-                    ("queued", 5, |it| it.broker.map(|it| it.queued)),
-                    ("in flight", 6, |it| it.broker.map(|it| it.in_flight)),
-                    ("dropped (total)", 3, |it| it.broker.map(|it| it.dropped)),
+                { plot(samples, labels::performance::QUEUES, labels::performance::MESSAGES, &[
+                    (labels::performance::LINE_QUEUED, 5, |it| it.broker.map(|it| it.queued)),
+                    (labels::performance::LINE_IN_FLIGHT, 6, |it| it.broker.map(|it| it.in_flight)),
+                    (labels::performance::LINE_DROPPED, 3, |it| it.broker.map(|it| it.dropped)),
                 ]) }
             </div>
         </div>
@@ -90,6 +91,7 @@ fn plot(samples: &Samples, title: &'static str, unit: &'static str, lines: &[Lin
 struct LoadPanelProps {
     load: LoadGenerator,
     dropped: u64,
+    is_offline: bool,
 }
 
 #[component]
@@ -113,11 +115,11 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
     html! {
         <section class="panel" aria-labelledby="load-title">
             <div class="panel-head">
-                <h2 id="load-title">{ "Load generator" }</h2>
+                <h2 id="load-title">{ labels::performance::LOAD }</h2>
             </div>
-            <form onsubmit={start}>
+            <form onsubmit={start} inert={props.is_offline}>
                 <div class="fields">
-                    <Field label="Messages per second">
+                    <Field label={labels::performance::RATE}>
                         <input
                             type="number"
                             name="load-rate"
@@ -128,7 +130,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                             data-testid="load-rate"
                         />
                     </Field>
-                    <Field label="Payload size (bytes)">
+                    <Field label={labels::performance::PAYLOAD}>
                         <input
                             type="number"
                             name="load-payload"
@@ -138,7 +140,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                             required=true
                         />
                     </Field>
-                    <Field label="Topics">
+                    <Field label={labels::performance::TOPICS}>
                         <input
                             type="number"
                             name="load-topics"
@@ -148,7 +150,7 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                             required=true
                         />
                     </Field>
-                    <Field label="Seconds" hint="0 = until stopped">
+                    <Field label={labels::performance::SECONDS} hint={labels::performance::SECONDS_HINT}>
                         <input
                             type="number"
                             name="load-seconds"
@@ -160,13 +162,13 @@ fn LoadPanel(props: &LoadPanelProps) -> Html {
                         />
                     </Field>
                     <QosSelect name="load-qos" selected={plan.qos} testid="load-qos" />
-                    <Check name="load-max" label="As fast as possible" checked={plan.rate.is_none()} />
+                    <Check name="load-max" label={labels::performance::MAXIMUM} checked={plan.rate.is_none()} />
                 </div>
                 <div class="actions">
                     <button type="submit" class="primary" data-testid="load-start">
-                        { if is_running { "Restart" } else { "Start" } }
+                        { labels::performance::start(is_running) }
                     </button>
-                    <button type="button" onclick={stop} disabled={!is_running} data-testid="load-stop">{ "Stop" }</button>
+                    <button type="button" onclick={stop} disabled={!is_running} data-testid="load-stop">{ labels::performance::STOP }</button>
                 </div>
             </form>
             { figures(progress.as_ref(), props.dropped) }
@@ -186,7 +188,7 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
     else {
         return html! {
             <p class="empty">
-                { "Publishes numbered messages under load/ and measures how they come back. Other tabs receive them if subscribed." }
+                { labels::performance::LOAD_HINT }
             </p>
         };
     };
@@ -196,51 +198,71 @@ fn figures(progress: Option<&Progress>, dropped: u64) -> Html {
     let acknowledged = (plan.qos != QoS::AtMostOnce).then(|| {
         (
             "acknowledged",
-            "Acknowledged",
+            labels::performance::ACKNOWLEDGED,
             count(totals.acknowledged),
             false,
         )
     });
-    let pairs = [("published", "Published", count(totals.sent), false)]
-        .into_iter()
-        .chain(acknowledged)
-        .chain([
-            ("arrived", "Received", count(totals.arrived), false),
-            (
-                "on their way",
-                "In transit",
-                count(*in_transit as u64),
-                false,
-            ),
-            ("failed", "Failed", count(totals.failed), totals.failed > 0),
-            ("lost", "Lost", count(totals.lost), totals.lost > 0),
-            (
-                "dropped",
-                "Dropped for other tabs",
-                count(dropped),
-                dropped > 0,
-            ),
-            (
-                "twice",
-                "Duplicates",
-                count(totals.duplicates),
-                totals.duplicates > 0,
-            ),
-            (
-                "longest gap",
-                "Longest pause",
-                format!("{:.0} ms", totals.gap_ms),
-                false,
-            ),
-        ]);
+    let pairs = [(
+        "published",
+        labels::performance::PUBLISHED,
+        count(totals.sent),
+        false,
+    )]
+    .into_iter()
+    .chain(acknowledged)
+    .chain([
+        (
+            "arrived",
+            labels::performance::RECEIVED,
+            count(totals.arrived),
+            false,
+        ),
+        (
+            "on their way",
+            labels::performance::IN_TRANSIT,
+            count(*in_transit as u64),
+            false,
+        ),
+        (
+            "failed",
+            labels::performance::FAILED,
+            count(totals.failed),
+            totals.failed > 0,
+        ),
+        (
+            "lost",
+            labels::performance::LOST,
+            count(totals.lost),
+            totals.lost > 0,
+        ),
+        (
+            "dropped",
+            labels::performance::DROPPED,
+            count(dropped),
+            dropped > 0,
+        ),
+        (
+            "twice",
+            labels::performance::DUPLICATES,
+            count(totals.duplicates),
+            totals.duplicates > 0,
+        ),
+        (
+            "longest gap",
+            labels::performance::LONGEST_PAUSE,
+            format!("{:.0} ms", totals.gap_ms),
+            false,
+        ),
+    ]);
     let whole = plan.seconds.map(f64::from);
     html! {
         <>
             <p class="load-progress" role="status">
-                { if *is_running { format!("Running for {seconds:.0} s.") } else { format!("Ran for {seconds:.1} s.") } }
+                { labels::performance::ran(*seconds, *is_running) }
             </p>
             if let Some(whole) = whole.filter(|_| *is_running) {
-                <progress max={whole.to_string()} value={format!("{:.1}", seconds.min(whole))} aria-label="Progress of the load" />
+                <progress max={whole.to_string()} value={format!("{:.1}", seconds.min(whole))} aria-label={labels::performance::PROGRESS} />
             }
             <dl class="figures" data-testid="load-figures">
                 { for pairs.map(|(figure, name, value, is_bad)| html! {

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use tabmq_worker::BusStatus;
+use tabmq_worker::api::Message;
 use tabmq_worker::hooks::{use_bus_status, use_publish, use_role};
 use yew::prelude::*;
 
 use super::message_form::{MessageForm, TypedMessage};
-use crate::browser::{focus, session_storage};
+use crate::browser::{address, focus, session_storage};
 use crate::labels;
 use crate::payload::Preview;
 use crate::state::share_url;
@@ -28,6 +29,10 @@ pub(super) struct PublishProps {
     pub(super) is_sheet: bool,
     /// The message from the URL.
     pub(super) draft: Option<share_url::Draft>,
+    /// A received message to put into the form, and its number. Each request has a larger number.
+    pub(super) again: (u32, Option<Rc<Message>>),
+    /// Whether another view is shown.
+    pub(super) is_hidden: bool,
     /// Called to close the sheet.
     pub(super) onclose: Callback<()>,
 }
@@ -62,15 +67,32 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
         let (draft, sent) = (draft.clone(), Rc::clone(sent));
         move |_: MouseEvent| draft.set((draft.0 + 1, Rc::clone(&sent)))
     };
+    // Back closes the sheet instead of leaving the page.
+    let onclose = address::use_overlay(props.is_sheet, props.onclose.clone());
     let panel = use_node_ref();
     use_effect_with((props.is_sheet, panel.clone()), |(is_sheet, panel)| {
         if *is_sheet {
             focus::focus(panel);
         }
     });
+    {
+        let (draft, taken) = (draft.clone(), use_mut_ref(|| 0));
+        let request = (props.again.0, props.is_hidden);
+        let message = props.again.1.clone();
+        use_effect_with(request, move |(number, is_hidden)| {
+            // A hidden form takes no focus, so it waits until the view is shown.
+            if !is_hidden
+                && taken.replace(*number) != *number
+                && let Some(typed) = message.and_then(|it| TypedMessage::of_received(&it))
+            {
+                draft.set((draft.0 + 1, Rc::new(typed)));
+                focus::focus_on("[data-testid=publish-payload]");
+            }
+        });
+    }
     let is_sheet = props.is_sheet;
     let on_key = use_callback(
-        (is_sheet, props.onclose.clone()),
+        (is_sheet, onclose.clone()),
         |event: KeyboardEvent, (is_sheet, onclose)| {
             if *is_sheet && event.key() == "Escape" {
                 onclose.emit(());
@@ -89,12 +111,12 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
             data-testid="publish"
         >
             <div class="panel-head">
-                <h2 id="publish-title">{ "Publish" }</h2>
+                <h2 id="publish-title">{ labels::publish::PUBLISH }</h2>
                 if is_sheet {
                     <button
                         type="button"
                         class="quiet at-end"
-                        onclick={props.onclose.reform(|_: MouseEvent| ())}
+                        onclick={onclose.reform(|_: MouseEvent| ())}
                         data-testid="publish-close"
                     >
                         { labels::publish::CLOSE }

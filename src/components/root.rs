@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use tabmq_worker::BusStatus;
-use tabmq_worker::api::Role;
+use tabmq_worker::api::{Message, Role};
 use tabmq_worker::hooks::{BusProvider, use_bus_status, use_client, use_client_status, use_role};
 use yew::prelude::*;
 
@@ -15,6 +15,7 @@ use super::header::Header;
 use super::message_log::Messages;
 use super::performance::Performance;
 use super::publish::Publish;
+use super::retained_clearing::RetainedClearing;
 use super::routing::Routing;
 use super::subscriptions::SubscriptionList;
 use super::tabs::Tabs;
@@ -114,6 +115,15 @@ fn Page(props: &AppProps) -> Html {
         sheet.set(false);
         focus::focus(opener);
     });
+    let again = use_state(|| (0_u32, None::<Rc<Message>>));
+    let on_again = use_callback(
+        (again.clone(), sheet.setter(), dispatch.clone()),
+        |message: Rc<Message>, (again, sheet, dispatch)| {
+            again.set((again.0 + 1, Some(message)));
+            sheet.set(dom::is_narrow());
+            dispatch.emit(Action::Show(View::Messages));
+        },
+    );
     html! {
         <>
             <Header share_url={share_url.clone()} {tab_id} {badge} left_out={left_out_of_link(&state)} dispatch={dispatch.clone()} />
@@ -149,11 +159,14 @@ fn Page(props: &AppProps) -> Html {
                     if view == View::Messages {
                         <Messages
                             log={Rc::clone(&state.messages)}
+                            file={state.file.clone()}
+                            is_file_shown={state.is_file_shown}
                             topic_filter={state.topic_filter.clone()}
                             view={state.log_view.clone()}
                             dropped={state.client_id().and_then(|it| state.drops.of(it))}
                             {is_offline}
                             has_subscriptions={!state.subscriptions.is_empty()}
+                            onagain={on_again.clone()}
                             dispatch={dispatch.clone()}
                         />
                     }
@@ -169,7 +182,13 @@ fn Page(props: &AppProps) -> Html {
                     </button>
                 </div>
                 <div class="column column-publish" hidden={is_hidden}>
-                    <Publish draft={state.draft.clone()} is_sheet={*sheet} onclose={close_sheet} />
+                    <Publish
+                        draft={state.draft.clone()}
+                        is_sheet={*sheet}
+                        again={(*again).clone()}
+                        {is_hidden}
+                        onclose={close_sheet}
+                    />
                     if view == View::Messages {
                         <Events log={Rc::clone(&state.events)} />
                     }
@@ -184,6 +203,7 @@ fn Page(props: &AppProps) -> Html {
                                 view={state.tree_view.clone()}
                                 retained={Rc::clone(&state.retained)}
                                 log={Rc::clone(&state.messages)}
+                                onagain={on_again.clone()}
                                 dispatch={dispatch.clone()}
                             />
                         },
@@ -201,11 +221,13 @@ fn Page(props: &AppProps) -> Html {
                                 samples={Rc::clone(&state.samples)}
                                 load={(*load).clone()}
                                 dropped={state.drops.of_others(state.client_id())}
+                                {is_offline}
                             />
                         },
                     } }
                 </div>
             </main>
+            <RetainedClearing clearing={state.clearing.clone()} dispatch={dispatch.clone()} />
             <Alerts refusal={state.refusal.clone()} {dispatch} />
         </>
     }
@@ -219,10 +241,10 @@ fn left_out_of_link(state: &State) -> Vec<&'static str> {
         .iter()
         .any(|it| !is_grantable(&it.subscription));
     let all = [
-        (options.username.is_some(), "user name"),
-        (options.password.is_some(), "password"),
-        (options.will.is_some(), "will"),
-        (has_refused, "filters that the broker refuses"),
+        (options.username.is_some(), labels::share_button::USER_NAME),
+        (options.password.is_some(), labels::share_button::PASSWORD),
+        (options.will.is_some(), labels::share_button::WILL),
+        (has_refused, labels::share_button::REFUSED_FILTERS),
     ];
     let left_out = all.into_iter().filter(|(is_set, _)| *is_set);
     left_out.map(|(_, name)| name).collect()

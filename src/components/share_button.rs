@@ -39,7 +39,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
             spawn_local(async move {
                 let sentence = match clipboard::copy(&address).await {
                     true => labels::left_out_of_link(&left_out),
-                    false => "The browser blocked copying.".to_owned(),
+                    false => labels::payload::copied(false).to_owned(),
                 };
                 said.set(Some(sentence));
             });
@@ -55,12 +55,12 @@ pub(super) fn Share(props: &ShareProps) -> Html {
                 type="button"
                 class="quiet"
                 onclick={copy}
-                aria-label="Copy link"
-                title="Copies a link with the channel, the subscriptions, the filter, the search, the view and the message in the form"
+                aria-label={labels::share_button::NAME}
+                title={labels::share_button::HINT}
                 data-testid="share"
             >
-                <span class="share-word">{ "Copy " }</span>
-                { "link" }
+                <span class="share-word">{ labels::share_button::COPY }{ " " }</span>
+                { labels::share_button::LINK }
             </button>
             <span class="share-said" role="status" data-testid="share-said">{ (*said).clone() }</span>
         </div>
@@ -81,11 +81,11 @@ fn draft() -> (Option<Draft>, Option<&'static str>) {
         retain: form.is_on("retain"),
     };
     if draft.payload.len() > DRAFT_BYTES_MAX {
-        return (None, Some("the message in the form, which is too long"));
+        return (None, Some(labels::share_button::TOO_LONG));
     }
     let has_properties = form.properties_count() > 0;
     (
         Some(draft).filter(|it| !it.topic.is_empty()),
-        has_properties.then_some("the properties of the message in the form"),
+        has_properties.then_some(labels::share_button::DRAFT_PROPERTIES),
     )
 }

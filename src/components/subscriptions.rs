@@ -57,7 +57,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
     html! {
         <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden} inert={is_offline}>
             <div class="panel-head">
-                <h2 id="subscriptions-title">{ "Subscriptions" }</h2>
+                <h2 id="subscriptions-title">{ labels::subscriptions::TITLE }</h2>
                 <span class="panel-count">{ labels::count(props.subscriptions.iter().count() as u64) }</span>
             </div>
             <form ref={form} onsubmit={subscribe} onchange={count} onreset={forget}>
@@ -86,9 +86,9 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
                     <summary data-testid="subscribe-options">{ labels::subscriptions::options(options.0, options.1) }</summary>
                     <div class="fields">
                         <QosSelect name="qos" selected={QOS} testid="subscribe-qos" />
-                        <Check name="no-local" label="No Local" testid="subscribe-no-local" />
-                        <Check name="retain-as-published" label="Retain As Published" checked=true />
-                        <Field label="Retain Handling" wide=true>
+                        <Check name="no-local" label={labels::subscriptions::NO_LOCAL} testid="subscribe-no-local" />
+                        <Check name="retain-as-published" label={labels::subscriptions::AS_PUBLISHED} checked=true />
+                        <Field label={labels::subscriptions::HANDLING} wide=true>
                             <select name="retain-handling">
                                 // Yew inserts the last option first, and the browser selects the first one inserted.
                                 <option value="0" selected=true>{ labels::subscriptions::RETAIN_HANDLING[0] }</option>
@@ -217,15 +217,15 @@ fn chosen_options(subscription: &Subscription) -> usize {
 fn badges(subscription: &Subscription) -> Vec<String> {
     let mut badges = Vec::new();
     if subscription.no_local {
-        badges.push("No Local".to_owned());
+        badges.push(labels::subscriptions::NO_LOCAL.to_owned());
     }
     if subscription.retain_as_published {
-        badges.push("Retain As Published".to_owned());
+        badges.push(labels::subscriptions::AS_PUBLISHED.to_owned());
     }
     match subscription.retain_handling {
         RetainHandling::SendAtSubscribe => {}
-        RetainHandling::SendIfNew => badges.push("Retain Handling 1".to_owned()),
-        RetainHandling::DoNotSend => badges.push("Retain Handling 2".to_owned()),
+        RetainHandling::SendIfNew => badges.push(labels::subscriptions::handling(1)),
+        RetainHandling::DoNotSend => badges.push(labels::subscriptions::handling(2)),
     }
     if let Some(identifier) = subscription.identifier {
         badges.push(labels::subscriptions::identifier(identifier));

@@ -46,10 +46,24 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
         *met |= members.len() > 1;
         labels::hint(members.len(), *met, props.failovers)
     };
+    let opened = use_state(|| None::<Opened>);
+    let missing = use_missing(&opened, &members);
+    let open_tabs = {
+        let (query, opened) = (props.share_url.query(), opened.setter());
+        let before: Vec<TabId> = members.iter().map(|tab| tab.tab_id).collect();
+        Callback::from(move |wanted: u32| {
+            address::open_tabs(&query, wanted);
+            opened.set(Some(Opened {
+                wanted,
+                before: before.clone(),
+                is_due: false,
+            }));
+        })
+    };
     if let BusStatus::Failed(why) = &props.bus {
         return html! {
             <section class="panel" aria-labelledby="tabs-title">
-                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <div class="panel-head"><h2 id="tabs-title">{ labels::tabs::TITLE }</h2></div>
                 <Offline why={why.clone()} />
             </section>
         };
@@ -58,7 +72,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     if let BusStatus::Refused(_) = &props.bus {
         return html! {
             <section class="panel" aria-labelledby="tabs-title">
-                <div class="panel-head"><h2 id="tabs-title">{ "Tabs" }</h2></div>
+                <div class="panel-head"><h2 id="tabs-title">{ labels::tabs::TITLE }</h2></div>
                 <p class="empty">{ labels::tabs::NO_CHANNEL }</p>
             </section>
         };
@@ -67,7 +81,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
     html! {
         <section class="panel panel-tabs" aria-labelledby="tabs-title">
             <div class="panel-head">
-                <h2 id="tabs-title">{ "Tabs" }</h2>
+                <h2 id="tabs-title">{ labels::tabs::TITLE }</h2>
                 <span class="panel-count">{ members.len() }</span>
             </div>
             // All buttons are above the list, so that a joining or leaving tab moves none of them.
@@ -81,7 +95,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 >
                     { labels::tabs::OPEN_ONE }
                 </a>
-                <OpenTabs share_url={props.share_url.clone()} tabs={members.iter().map(|tab| tab.tab_id).collect::<Vec<_>>()} />
+                <OpenTabs onopen={open_tabs} />
             </div>
             <FaultPanel
                 broker={broker.map(|tab| tab.tab_id)}
@@ -94,6 +108,10 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
                 <ul class="members" data-testid="roster">
                     { for in_order(&members).into_iter().map(|tab| member_row(tab, props.is_frozen, own_build(&members), now)) }
                 </ul>
+                // Below the list, because a note above it would move the buttons.
+                if let Some(missing) = missing {
+                    <p class="hint" role="status" data-testid="tabs-missing">{ missing }</p>
+                }
                 if let Some(hint) = hint {
                     <p class="hint" data-testid="hint">{ hint }</p>
                 }
@@ -119,14 +137,14 @@ fn own_build(members: &[TabInfo]) -> Option<&str> {
 fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u64) -> Html {
     // The last report of a frozen worker is outdated.
     let role = match (tab.is_broker, tab.is_self && is_frozen) {
-        (_, true) => "Frozen",
-        (true, false) => "Broker",
-        (false, false) => "Client",
+        (_, true) => labels::tabs::FROZEN,
+        (true, false) => labels::tabs::BROKER,
+        (false, false) => labels::tabs::CLIENT,
     };
     let age = labels::duration(now.saturating_sub(tab.since.as_ms()));
     let visibility = match tab.visibility {
-        Visibility::Visible => "visible",
-        Visibility::Hidden => "hidden",
+        Visibility::Visible => labels::tabs::VISIBLE,
+        Visibility::Hidden => labels::tabs::HIDDEN,
     };
     html! {
         <li
@@ -158,13 +176,6 @@ fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
     }
 }
 
-#[derive(PartialEq, Properties)]
-struct OpenTabsProps {
-    share_url: ShareUrl,
-    /// The tabs on the channel.
-    tabs: Vec<TabId>,
-}
-
 /// A request to open several tabs.
 #[derive(Clone, PartialEq)]
 struct Opened {
@@ -175,37 +186,36 @@ struct Opened {
     is_due: bool,
 }
 
-/// Opens several tabs at once, and shows how many of them have not joined yet.
+/// A note on opened tabs that have not joined in time; `None`: there are none.
+#[hook]
+fn use_missing(opened: &UseStateHandle<Option<Opened>>, members: &[TabInfo]) -> Option<String> {
+    let waits = opened.as_ref().is_some_and(|it| !it.is_due);
+    let due = opened.clone();
+    time::use_interval(waits.then_some(JOIN_MS), move || {
+        due.set((*due).clone().map(|it| Opened { is_due: true, ..it }));
+    });
+    let opened = opened.as_ref().filter(|it| it.is_due)?;
+    let new = members
+        .iter()
+        .filter(|tab| !opened.before.contains(&tab.tab_id));
+    labels::joined(new.count(), opened.wanted)
+}
+
+#[derive(PartialEq, Properties)]
+struct OpenTabsProps {
+    /// Called with the number of tabs to open.
+    onopen: Callback<u32>,
+}
+
+/// Opens several tabs at once.
 #[component]
 fn OpenTabs(props: &OpenTabsProps) -> Html {
-    let opened = use_state(|| None::<Opened>);
-    let open = {
-        let (opened, tabs, share_url) =
-            (opened.clone(), props.tabs.clone(), props.share_url.clone());
-        Callback::from(move |event: SubmitEvent| {
-            event.prevent_default();
-            let form = event.target_dyn_into::<HtmlFormElement>();
-            if let Some(form) = form.and_then(|form| Form::of(&form)) {
-                let wanted = form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX);
-                address::open_tabs(&share_url.query(), wanted);
-                opened.set(Some(Opened {
-                    wanted,
-                    before: tabs.clone(),
-                    is_due: false,
-                }));
-            }
-        })
-    };
-    {
-        let waits = opened.as_ref().is_some_and(|it| !it.is_due);
-        let opened = opened.clone();
-        time::use_interval(waits.then_some(JOIN_MS), move || {
-            opened.set((*opened).clone().map(|it| Opened { is_due: true, ..it }));
-        });
-    }
-    let missing = opened.as_ref().filter(|it| it.is_due).and_then(|it| {
-        let new = props.tabs.iter().filter(|tab| !it.before.contains(tab));
-        labels::joined(new.count(), it.wanted)
+    let open = use_callback(props.onopen.clone(), |event: SubmitEvent, onopen| {
+        event.prevent_default();
+        let form = event.target_dyn_into::<HtmlFormElement>();
+        if let Some(form) = form.and_then(|form| Form::of(&form)) {
+            onopen.emit(form.number("tabs").unwrap_or(1).clamp(1, TABS_MAX));
+        }
     });
     html! {
         <form class="open-many" onsubmit={open}>
@@ -221,9 +231,6 @@ fn OpenTabs(props: &OpenTabsProps) -> Html {
                 data-testid="tabs-number"
             />
             <span aria-hidden="true">{ labels::tabs::OPEN_MANY_UNIT }</span>
-            if let Some(missing) = missing {
-                <p class="field-hint" role="status" data-testid="tabs-missing">{ missing }</p>
-            }
         </form>
     }
 }

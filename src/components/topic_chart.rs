@@ -85,7 +85,7 @@ pub(super) fn TopicChart(props: &TopicChartProps) -> Html {
                 </fieldset>
             }
             if !series.is_empty() {
-                <Chart label={format!("Numbers on {topic}")} unit="" {series} {data} />
+                <Chart label={labels::payload::numbers_on(topic)} unit="" {series} {data} />
             }
             <p class="payload-note" data-testid="chart-bounds">
                 { labels::payload::chart_bounds(numbers.points(), numbers.room(), numbers.is_gathering()) }

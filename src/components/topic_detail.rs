@@ -2,14 +2,15 @@
 
 use std::rc::Rc;
 
-use tabmq_worker::api::{Answer, Message, Publication, QoS, Question};
+use tabmq_worker::api::{Answer, Message, Question};
 use tabmq_worker::hooks::{use_answer, use_client};
 use yew::prelude::*;
 
 use super::copy_buttons::Copy;
-use super::message_detail::properties;
+use super::message_detail::{PublishAgain, properties};
 use super::payload::PayloadView;
 use super::topic_chart::TopicChart;
+use crate::app::retained_clearing::{self, Wanted};
 use crate::browser::time;
 use crate::labels;
 use crate::state::Action;
@@ -26,8 +27,12 @@ pub(super) struct TopicDetailProps {
     pub(super) messages: u64,
     pub(super) topics_below: usize,
     pub(super) last: Option<Rc<Message>>,
+    /// Number of retained messages on this topic and below.
+    pub(super) retained_in_branch: usize,
     pub(super) charts: SharedCharts,
     pub(super) log: Rc<MessageLog>,
+    /// Called to put a message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -41,16 +46,12 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         last,
         ..
     } = props;
+    let branch = (*topics_below > 0).then_some(*topics_below + usize::from(last.is_some()));
     let client = use_client();
-    let delete = use_callback((client, topic.clone()), |_: MouseEvent, (client, topic)| {
-        // The tree shows the result, because the broker sends the deletion to all subscribers.
-        drop(client.publish(Publication {
-            topic: topic.clone(),
-            retain: true,
-            qos: QoS::AtLeastOnce,
-            ..Publication::default()
-        }));
-    });
+    let clear = |wanted: Wanted| {
+        let (client, dispatch) = (client.clone(), props.dispatch.clone());
+        move |_: MouseEvent| retained_clearing::begin(&client, wanted.clone(), &dispatch)
+    };
     let (retained, expires) = use_retained_of(topic).unzip();
     let retained = retained.as_ref();
     let now_ms = time::use_now(CLOCK_MS);
@@ -65,20 +66,16 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         retained.payload == last.payload && retained.qos == last.qos
     });
     html! {
-        <section class="panel panel-topic" aria-label="The selected topic" data-testid="topic-detail">
+        <section class="panel panel-topic" aria-label={labels::topics::SELECTED} data-testid="topic-detail">
             <div class="panel-head">
                 <code class="detail-topic">{ topic }</code>
-                <Copy label="Copy topic" text={topic.clone()} testid="copy-topic" />
+                <Copy label={labels::payload::COPY_TOPIC} text={topic.clone()} testid="copy-topic" />
+                if let Some(last) = last {
+                    <PublishAgain message={Rc::clone(last)} onagain={props.onagain.clone()} />
+                }
             </div>
             <p class="kept">
-                { match topics_below {
-                    0 => labels::messages(*messages),
-                    below => format!(
-                        "{} on {}",
-                        labels::messages(*messages),
-                        labels::counted((*below + usize::from(last.is_some())) as u64, "topic", "topics"),
-                    ),
-                } }
+                { labels::topics::received(*messages, branch) }
                 if let Some(seconds) = expires {
                     <span data-testid="retained-expires">{ " · " }{ labels::retained_expires(seconds) }</span>
                 }
@@ -90,18 +87,28 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
                 dispatch={props.dispatch.clone()}
             />
             if let Some(last) = last {
-                <h3>{ if is_retained_last { "Latest message (retained)" } else { "Latest message" } }</h3>
+                <h3>{ labels::topics::latest(is_retained_last) }</h3>
                 <PayloadView message={Rc::clone(last)} log={Rc::clone(&props.log)} />
                 { properties(last) }
             }
             if let Some(retained) = retained {
                 if !is_retained_last {
-                    <h3>{ "Retained message" }</h3>
+                    <h3>{ labels::topics::RETAINED_MESSAGE }</h3>
                     <PayloadView message={Rc::clone(retained)} log={Rc::clone(&props.log)} />
                     { properties(retained) }
                 }
-                <button type="button" onclick={delete} data-testid="delete-retained">
-                    { "Clear retained value" }
+                <button type="button" onclick={clear(Wanted::Topics(vec![topic.clone()]))} data-testid="delete-retained">
+                    { labels::retained::CLEAR }
+                </button>
+            }
+            if props.retained_in_branch > usize::from(retained.is_some()) {
+                <button
+                    type="button"
+                    class="danger"
+                    onclick={clear(Wanted::Branch(topic.clone()))}
+                    data-testid="clear-branch"
+                >
+                    { labels::retained::clear_branch(props.retained_in_branch) }
                 </button>
             }
         </section>

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use tabmq_worker::AnimationFrame;
+use tabmq_worker::api::Message;
 use tabmq_worker::hooks::use_redraw;
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
+use super::retained_list::RetainedList;
 use super::topic_detail::TopicDetail;
 use super::virtual_list::{ListRole, VirtualList};
 use crate::app::broker_polling::use_retained;
@@ -34,6 +36,8 @@ pub(super) struct TopicsProps {
     pub(super) view: TreeView,
     pub(super) retained: Rc<Retained>,
     pub(super) log: Rc<MessageLog>,
+    /// Called to put a message into the form.
+    pub(super) onagain: Callback<Rc<Message>>,
     pub(super) dispatch: Callback<Action>,
 }
 
@@ -41,7 +45,12 @@ pub(super) struct TopicsProps {
 pub(super) fn TopicTree(props: &TopicsProps) -> Html {
     use_retained(props.dispatch.clone());
     let now_ms = time::use_now(CLOCK_MS);
-    let TreeView { text, selected } = &props.view;
+    let TreeView {
+        text,
+        selected,
+        is_retained_list,
+    } = &props.view;
+    let is_retained_list = *is_retained_list;
     let (selected, dispatch) = (*selected, &props.dispatch);
     let search_input = use_node_ref();
     focus::use_focus_key("/", search_input.clone());
@@ -142,73 +151,92 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
         <div class="topics" data-testid="topics-view">
             <section class="panel panel-tree" aria-labelledby="topics-title">
                 <div class="panel-head">
-                    <h2 id="topics-title">{ "Topics" }</h2>
+                    <h2 id="topics-title">{ labels::topics::TITLE }</h2>
                     <span class="panel-count" data-testid="topic-count">{ labels::count(topics.topics() as u64) }</span>
-                    <span class="paused" data-testid="retained-count" title="As the broker says">
-                        { match props.retained.count(now_ms) {
-                            Some(count) => format!("{} retained", labels::count(count as u64)),
-                            None => "… retained".to_owned(),
-                        } }
-                    </span>
-                    if is_found {
+                    // One of both notes, so that a search moves nothing.
+                    if is_found && !is_retained_list {
                         <span class="paused" role="status" data-testid="topics-found">
-                            { format!("{} found", labels::count(rows.len() as u64)) }
+                            { labels::topics::found(rows.len()) }
+                        </span>
+                    } else {
+                        <span class="paused" data-testid="retained-count" title={labels::topics::RETAINED_HINT}>
+                            { labels::topics::retained(props.retained.count(now_ms)) }
                         </span>
                     }
+                    <div class="segmented at-end" role="group" aria-label={labels::retained::SHOW}>
+                        { for [(false, labels::retained::TREE, "show-tree"), (true, labels::retained::LIST, "show-retained")].map(|(is_list, label, testid)| html! {
+                            <button
+                                type="button"
+                                onclick={dispatch.reform(move |_: MouseEvent| Action::ListRetained(is_list))}
+                                aria-pressed={(is_list == is_retained_list).to_string()}
+                                data-testid={testid}
+                            >
+                                { label }
+                            </button>
+                        }) }
+                    </div>
                     <div class="tools">
                         <input
                             ref={search_input}
                             type="search"
-                            aria-label="Search topics"
+                            aria-label={labels::topics::SEARCH_NAME}
                             aria-keyshortcuts="/"
-                            placeholder="Search"
-                            title="Key: /. Finds topics whose full names contain all these words"
+                            placeholder={labels::topics::SEARCH}
+                            title={labels::topics::SEARCH_HINT}
                             value={text.clone()}
                             oninput={set_wanted}
                             autocomplete="off"
                             spellcheck="false"
                             data-testid="topic-search"
                         />
-                        <button type="button" onclick={open(true)}>{ "Expand all" }</button>
-                        <button type="button" onclick={open(false)}>{ "Collapse all" }</button>
-                        <button
-                            type="button"
-                            onclick={clear}
-                            title="Forget the topics seen so far. Retained messages stay in the broker."
-                            data-testid="topics-clear"
-                        >
-                            { "Clear" }
-                        </button>
+                        if !is_retained_list {
+                            <button type="button" onclick={open(true)}>{ labels::topics::EXPAND }</button>
+                            <button type="button" onclick={open(false)}>{ labels::topics::COLLAPSE }</button>
+                            <button
+                                type="button"
+                                onclick={clear}
+                                title={labels::topics::CLEAR_HINT}
+                                data-testid="topics-clear"
+                            >
+                                { labels::topics::CLEAR }
+                            </button>
+                        }
                     </div>
                 </div>
-                <VirtualList
-                    role={ListRole::Tree}
-                    label="Topics"
-                    testid="topic-tree"
-                    len={rows.len()}
-                    selected={place}
-                    selected_id={place.and(selected).map(row_id)}
-                    onselect={on_select}
-                    onkey={on_key}
-                    new_rows={drawn_rows.new_topics}
-                    onhold={drawn_rows.on_hold()}
-                    onresume={drawn_rows.on_resume()}
-                    {row}
-                >
-                    if topics.left_out() > 0 {
-                        <p class="older" role="presentation">
-                            { format!(
-                                "{} on other topics not shown (limit: {} topics).",
-                                labels::counted(topics.left_out(), "message", "messages"),
-                                labels::count(NODES_MAX as u64),
-                            ) }
-                        </p>
-                    } else if rows.is_empty() {
-                        <p class="empty" role="presentation">
-                            { if is_found { "No topic matches." } else { "No topics yet. They appear with their first message." } }
-                        </p>
-                    }
-                </VirtualList>
+                if is_retained_list {
+                    <RetainedList
+                        retained={Rc::clone(&props.retained)}
+                        text={text.clone()}
+                        topics={props.topics.clone()}
+                        {now_ms}
+                        dispatch={dispatch.clone()}
+                    />
+                } else {
+                    <VirtualList
+                        role={ListRole::Tree}
+                        label={labels::topics::TITLE}
+                        testid="topic-tree"
+                        len={rows.len()}
+                        selected={place}
+                        selected_id={place.and(selected).map(row_id)}
+                        onselect={on_select}
+                        onkey={on_key}
+                        new_rows={drawn_rows.new_topics}
+                        onhold={drawn_rows.on_hold()}
+                        onresume={drawn_rows.on_resume()}
+                        {row}
+                    >
+                        if topics.left_out() > 0 {
+                            <p class="older" role="presentation">
+                                { labels::topics::left_out(topics.left_out(), NODES_MAX) }
+                            </p>
+                        } else if rows.is_empty() {
+                            <p class="empty" role="presentation">
+                                { if is_found { labels::topics::NO_MATCH } else { labels::topics::NONE } }
+                            </p>
+                        }
+                    </VirtualList>
+                }
             </section>
             if let Some((id, node)) = chosen.and_then(|id| Some((id, topics.get(id)?))) {
                 <TopicDetail
@@ -217,13 +245,15 @@ pub(super) fn TopicTree(props: &TopicsProps) -> Html {
                     messages={node.messages}
                     topics_below={node.topics_below}
                     last={node.last.clone()}
+                    retained_in_branch={props.retained.in_branch(&topics.path(id), now_ms)}
                     charts={props.charts.clone()}
                     log={Rc::clone(&props.log)}
+                    onagain={props.onagain.clone()}
                     dispatch={props.dispatch.clone()}
                 />
             } else {
-                <section class="panel" aria-label="The selected topic">
-                    <p class="empty">{ "Select a topic to see its latest and retained values, and charts of its numbers." }</p>
+                <section class="panel" aria-label={labels::topics::SELECTED}>
+                    <p class="empty">{ labels::topics::SELECT }</p>
                 </section>
             }
         </div>
@@ -431,12 +461,13 @@ fn tree_row(
         text.chars().take(PREVIEW_CHARS).collect()
     };
     let value = node.last.as_ref().map(|message| preview(&message.payload));
+    let below = labels::topics::topics(node.topics_below);
     // Beside another value, the badge alone would mean that this value is retained.
     let retained = retained.map(|it| {
         let is_last = node.last.as_ref().is_some_and(|last| it.is_of(last));
         match is_last {
-            true => "retained".to_owned(),
-            false => format!("retained: {}", preview(&it.payload)),
+            true => labels::topics::RETAINED.to_owned(),
+            false => labels::topics::retained_value(&preview(&it.payload)),
         }
     });
     html! {
@@ -457,14 +488,18 @@ fn tree_row(
             <span class="topic-toggle" aria-hidden="true" onclick={toggle}>
                 { match is_open { Some(true) => "▾", Some(false) => "▸", None => "" } }
             </span>
-            <code class="topic-name">{ if name.is_empty() { "(empty)".into() } else { name.clone() } }</code>
-            <span class="message-preview">{ value.unwrap_or_default() }</span>
+            <code class="topic-name">{ if name.is_empty() { labels::topics::EMPTY_NAME.into() } else { name.clone() } }</code>
+            if let Some(value) = &value {
+                <span class="message-preview">{ value }</span>
+            } else {
+                <span class="message-preview topic-below">{ &below }</span>
+            }
             <span class="message-facts">
                 if let Some(retained) = retained {
                     <span class="badge badge-retained" data-testid="topic-retained">{ retained }</span>
                 }
-                if node.topics_below > 0 {
-                    <span class="badge">{ labels::counted(node.topics_below as u64, "topic", "topics") }</span>
+                if node.topics_below > 0 && value.is_some() {
+                    <span class="badge">{ below }</span>
                 }
                 <span class="topic-count">{ labels::count(node.messages) }</span>
             </span>

@@ -35,3 +35,10 @@ pub(crate) const NO_IDENTIFIER: &str = "none";
 pub(crate) fn payload_not_understood(format: &str) -> String {
     format!("payload, which is not {format} (the usual message is used)")
 }
+
+/// The program of the page has ended with this message.
+pub(crate) fn stopped(panic: &str) -> String {
+    format!(
+        "This page has stopped because of an error in its program. Reload it to start again. ({panic})"
+    )
+}

@@ -2,8 +2,10 @@
 
 use tabmq_worker::api::{Durability, StorageState};
 
+pub(crate) const TITLE: &str = "Connection";
 pub(crate) const CHANNEL: &str = "Channel";
-pub(crate) const CHANNEL_FORMAT: &str = "Letters, digits, “.”, “_” and “-”, but no spaces";
+pub(crate) const CHANNEL_FORMAT: &str =
+    "Channel names may contain letters, digits, “.”, “_” and “-”, but no spaces.";
 pub(crate) const STORAGE: &str = "Storage, if this tab is the broker";
 pub(crate) const JOIN: &str = "Switch channel";
 pub(crate) const SESSION: &str = "Session";
@@ -13,9 +15,12 @@ pub(crate) const DISCONNECT: &str = "Disconnect";
 pub(crate) const CLIENT_ID: &str = "Client ID";
 pub(crate) const CLIENT_ID_HINT: &str = "Leave empty to use the tab’s ID.";
 pub(crate) const EXPIRY: &str = "Session expiry (seconds)";
-pub(crate) const EXPIRY_HINT: &str = "4294967295 means never.";
+pub(crate) const NEVER_EXPIRES: &str = "The session never expires";
 pub(crate) const KEEP_ALIVE: &str = "Keep alive (seconds)";
 pub(crate) const KEEP_ALIVE_HINT: &str = "0 turns it off.";
+pub(crate) const USER_NAME: &str = "User name";
+pub(crate) const PASSWORD: &str = "Password";
+pub(crate) const CLEAN_START: &str = "Clean start";
 pub(crate) const WILL_HINT: &str = "Leave empty for no will.";
 pub(crate) const WILL_DELAY: &str = "Delay (seconds)";
 pub(crate) const WILL_ON_DISCONNECT: &str = "Also publish the will when I disconnect";

@@ -4,7 +4,9 @@ use tabmq_worker::api::EventKind;
 
 use super::figures::count;
 
+pub(crate) const TITLE: &str = "Events";
 pub(crate) const EXPORT: &str = "Export";
+pub(crate) const EXPORT_NAME: &str = "Export events";
 pub(crate) const EXPORT_TITLE: &str = "Download the events (JSON Lines)";
 
 /// An event as a sentence for people. The engine's own sentences are for developers.

@@ -3,6 +3,45 @@
 use super::figures::{count, counted, duration, step_ms};
 use crate::state::failover::{Cause, Failover, StreamFigures};
 
+pub(crate) const TITLE: &str = "Failovers";
+pub(crate) const NONE: &str =
+    "No failover yet. Open a second tab, then stop the broker with Close, Crash or Freeze.";
+/// After the reason for which the broker is gone, and a semicolon.
+pub(crate) const NOBODY_YET: &str = "nobody has taken over yet.";
+/// After the name of the next broker.
+pub(crate) const TOOK_OVER_MEANWHILE: &str = " took over meanwhile.";
+/// The step after the last known one.
+pub(crate) const WAITING: &str = "waiting";
+
+/// After the name of the next broker.
+pub(crate) fn took_over(took: &str) -> String {
+    format!(" took over after {took}.")
+}
+
+pub(crate) fn forgotten(failovers: u64) -> String {
+    let failovers = counted(failovers, "older failover was", "older failovers were");
+    format!("{failovers} discarded.")
+}
+
+/// The panel that stops the broker.
+pub(crate) fn stop_the_broker(is_own: bool) -> &'static str {
+    match is_own {
+        true => "Test failover: stop the broker (this tab)",
+        false => "Test failover: stop the broker",
+    }
+}
+
+pub(crate) const CLOSE: &str = "Close";
+pub(crate) const CLOSE_HINT: &str = "Closes the broker’s tab";
+pub(crate) const CRASH: &str = "Crash";
+pub(crate) const CRASH_HINT: &str =
+    "Ends the worker of the broker’s tab without a goodbye, as a crash would";
+pub(crate) const FREEZE: &str = "Freeze";
+
+pub(crate) fn freeze_hint(seconds: u32) -> String {
+    format!("The worker of the broker’s tab does nothing for {seconds} seconds")
+}
+
 /// The costs of a failover, or a note that they are still being counted.
 pub(crate) fn failover_counts(failover: &Failover, counting: Option<&str>) -> String {
     let resent = failover.resent.map(|it| {

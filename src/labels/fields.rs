@@ -4,6 +4,11 @@ use tabmq_worker::api::QoS;
 
 use super::figures::qos_level;
 
+pub(crate) const QOS: &str = "QoS";
+pub(crate) const TOPIC: &str = "Topic";
+pub(crate) const PAYLOAD: &str = "Payload";
+pub(crate) const RETAIN: &str = "Retain";
+
 /// A QoS to choose.
 pub(crate) fn qos(qos: QoS) -> String {
     let promise = match qos {

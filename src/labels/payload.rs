@@ -8,6 +8,8 @@ use crate::payload::size::Size;
 pub(crate) const LOOKS: &str = "Show the payload as";
 pub(crate) const PAYLOAD: &str = "Payload";
 pub(crate) const COPY: &str = "Copy payload";
+pub(crate) const COPY_TOPIC: &str = "Copy topic";
+pub(crate) const DIFF: &str = "Diff";
 pub(crate) const COPY_FORMATTED: &str = "Copy formatted";
 pub(crate) const COPY_TEXT: &str = "Copy text";
 pub(crate) const COPY_HEX: &str = "Copy hex";
@@ -17,6 +19,11 @@ pub(crate) const SAVE_HINT: &str = "Download the exact bytes as a file";
 pub(crate) const DIFFERENCES: &str = "Changes since the earlier message";
 pub(crate) const OLDER: &str = "‹ Older";
 pub(crate) const NEWER: &str = "Newer ›";
+
+/// The name of the chart of a topic's numbers.
+pub(crate) fn numbers_on(topic: &str) -> String {
+    format!("Numbers on {topic}")
+}
 
 /// `1 byte`, `1,234 bytes`.
 pub(crate) fn bytes(number: usize) -> String {

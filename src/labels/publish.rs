@@ -6,10 +6,16 @@ pub(crate) const OPEN: &str = "+ Publish";
 pub(crate) const CLOSE: &str = "Close";
 pub(crate) const PUBLISH: &str = "Publish";
 pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
+pub(crate) const KEYS: &str = "Ctrl+Enter";
 pub(crate) const FORMAT: &str = "Format";
 pub(crate) const STOP: &str = "Stop";
 pub(crate) const REPEATING: &str = "This message is sent again and again.";
 pub(crate) const AGAIN: &str = "Load into the form";
+/// Puts a received message into the form.
+pub(crate) const PUBLISH_AGAIN: &str = "Publish again…";
+pub(crate) const PUBLISH_AGAIN_HINT: &str = "Puts this message into the form under Publish";
+pub(crate) const TOO_LARGE_TO_EDIT: &str =
+    "Too large for the form. “Save payload” saves all of it.";
 pub(crate) const REPEAT: &str = "Repeat until stopped";
 pub(crate) const RATE: &str = "Messages per second";
 pub(crate) const CONTENT_TYPE: &str = "Content type";

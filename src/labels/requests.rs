@@ -73,7 +73,7 @@ pub(crate) fn grant_of(subscription: &Subscription, status: &SubscriptionStatus)
     match (status, filter_problem(&subscription.topic_filter)) {
         (SubscriptionStatus::Refused(_), Some(problem)) => problem.to_owned(),
         (SubscriptionStatus::Refused(_), None) if is_shared && subscription.no_local => {
-            "Shared subscriptions can't use No Local.".to_owned()
+            "Shared subscriptions can’t use No Local.".to_owned()
         }
         _ => grant(status),
     }

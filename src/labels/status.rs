@@ -27,6 +27,11 @@ pub(crate) fn view(view: View) -> &'static str {
     }
 }
 
+/// The button that moves the focus to the view.
+pub(crate) fn skip_to(view: View) -> String {
+    format!("Skip to {}", self::view(view))
+}
+
 /// The status: one word for style sheets and tests, and a sentence.
 pub(crate) fn status(bus: &BusStatus, client: &ClientStatus) -> (&'static str, String) {
     match bus {

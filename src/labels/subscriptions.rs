@@ -4,6 +4,10 @@ use tabmq_worker::api::QoS;
 
 use super::figures::{folded, qos_level};
 
+pub(crate) const TITLE: &str = "Subscriptions";
+pub(crate) const NO_LOCAL: &str = "No Local";
+pub(crate) const AS_PUBLISHED: &str = "Retain As Published";
+pub(crate) const HANDLING: &str = "Retain Handling";
 pub(crate) const FILTER: &str = "Topic filter";
 pub(crate) const FILTER_EXAMPLE: &str = "home/+/lamp";
 pub(crate) const SUBSCRIBE: &str = "Subscribe";
@@ -14,7 +18,7 @@ pub(crate) const IDENTIFIER: &str = "Subscription identifier";
 /// By MQTT's number.
 pub(crate) const RETAIN_HANDLING: [&str; 3] = [
     "0 – on every subscribe",
-    "1 – only for a new subscription",
+    "1 – for new subscriptions",
     "2 – never",
 ];
 
@@ -30,4 +34,9 @@ pub(crate) fn options(qos: QoS, chosen: usize) -> String {
 
 pub(crate) fn identifier(identifier: impl std::fmt::Display) -> String {
     format!("Identifier {identifier}")
+}
+
+/// The Retain Handling by MQTT's number.
+pub(crate) fn handling(number: u8) -> String {
+    format!("{HANDLING} {number}")
 }

@@ -2,10 +2,19 @@
 
 use super::figures::count;
 
+pub(crate) const TITLE: &str = "Tabs";
+pub(crate) const TAB: &str = "Tab";
+pub(crate) const VIEWS: &str = "Views";
+pub(crate) const ROLE: &str = "Role of this tab";
 pub(crate) const MEMBERS: &str = "Tabs on this channel";
 pub(crate) const THIS: &str = "this tab";
 pub(crate) const NO_CHANNEL: &str = "This tab has joined no channel.";
 pub(crate) const AGE: &str = "Since it joined";
+pub(crate) const BROKER: &str = "Broker";
+pub(crate) const CLIENT: &str = "Client";
+pub(crate) const FROZEN: &str = "Frozen";
+pub(crate) const VISIBLE: &str = "visible";
+pub(crate) const HIDDEN: &str = "hidden";
 pub(crate) const OPEN_ONE: &str = "Open a tab";
 pub(crate) const OPEN_MANY: &str = "Open";
 pub(crate) const HOW_MANY: &str = "How many tabs to open";

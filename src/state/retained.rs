@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use tabmq_worker::api::{Message, QoS};
 
+use super::search_query::fold;
+
 /// Topics that are kept here.
 const TOPICS_MAX: usize = 50_000;
 
@@ -125,6 +127,29 @@ impl Retained {
         self.values.get(topic).filter(|it| it.is_there(now_ms))
     }
 
+    /// Number of retained messages on a topic and on all topics below it.
+    pub(crate) fn in_branch(&self, topic: &str, now_ms: u64) -> usize {
+        let below = format!("{topic}/");
+        let from = self
+            .values
+            .range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
+        let below = from.take_while(|(it, _)| it.starts_with(&below));
+        let below = below.filter(|(_, it)| it.is_there(now_ms)).count();
+        below + usize::from(self.get(topic, now_ms).is_some())
+    }
+
+    /// The retained messages whose topics contain all these words, ignoring case, in the broker's order.
+    pub(crate) fn found(&self, text: &str, now_ms: u64) -> Vec<(&Rc<str>, &Value)> {
+        let text = fold(text).into_owned();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let there = self.values.iter().filter(|(_, it)| it.is_there(now_ms));
+        let is_found = |topic: &str| {
+            let topic = fold(topic);
+            words.iter().all(|it| topic.contains(it))
+        };
+        there.filter(|(topic, _)| is_found(topic)).collect()
+    }
+
     /// Their number; `None`: not known yet.
     pub(crate) fn count(&self, now_ms: u64) -> Option<usize> {
         let there = self.values.values().filter(|it| it.is_there(now_ms));
@@ -189,6 +214,22 @@ mod tests {
         assert!(!retained.is_deletion(&message("c", b"")));
         retained.on_no_answer();
         assert_eq!(retained.count(0), None);
+    }
+
+    #[test]
+    fn the_messages_of_a_branch_are_counted_and_those_of_a_search_found() {
+        let mut retained = Retained::default();
+        for topic in ["home", "home/a", "home/A/b", "home-2", "homes/a", "x"] {
+            retained.on_message(&retained_message(topic, b"1"));
+        }
+        let counts = ["home", "home/A", "x", "y"].map(|it| retained.in_branch(it, 0));
+        assert_eq!(counts, [3, 1, 1, 0]);
+        let found = |text| {
+            let found = retained.found(text, 0).into_iter();
+            found.map(|(topic, _)| &**topic).collect::<Vec<_>>()
+        };
+        assert_eq!(found("HOME a"), ["home/A/b", "home/a", "homes/a"]);
+        assert_eq!(found("").len(), 6);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::settings::Settings;
 use database::Database;
 use endpoints::Endpoints;
 use failure_detection::BrokerWatch;
+use hosting::LastSubscribed;
 use lanes::Questions;
 use presence::Presence;
 use turn::Turn;
@@ -191,6 +192,7 @@ impl Tab {
             page_is_behind: false,
             stats: TabStats::default(),
             event_gaps: Map::new(),
+            last_subscribed: LastSubscribed::default(),
             resent_reported: 0,
         });
     }
@@ -223,6 +225,7 @@ struct Joined {
     stats: TabStats,
     /// When an event of a kind that others could cause without end was last reported.
     event_gaps: Map<&'static str, Time>,
+    last_subscribed: LastSubscribed,
     /// The count of resent packets that the page knows.
     resent_reported: u64,
 }

@@ -117,7 +117,79 @@ impl<'b> Tab<'b> {
         view.tab_id.unwrap_or_default()
     }
 
+    /// The text of the first element with this test id; empty if there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn text(&self, testid: &str) -> String {
+        let script =
+            "return document.querySelector(`[data-testid=${arguments[0]}]`)?.textContent ?? ''";
+        let text = self.execute(script, vec![json!(testid)]);
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until the first element with this test id contains a text.
+    #[track_caller]
+    pub fn until_text(&self, testid: &str, expected: &str) {
+        let script = format!(
+            "return document.querySelector('[data-testid={testid}]')?.textContent.includes({}) ?? false",
+            json!(expected)
+        );
+        let what = format!("{expected:?} in {testid}");
+        self.until_true_or(&what, &script, || self.text(testid));
+    }
+
+    /// Waits until this number of elements has this test id.
+    #[track_caller]
+    pub fn until_count(&self, testid: &str, expected: usize) {
+        let all = format!("document.querySelectorAll('[data-testid={testid}]').length");
+        let what = format!("{expected} times {testid}");
+        self.until_true_or(&what, &format!("return {all} === {expected}"), || {
+            self.execute(&format!("return {all}"), Vec::new())
+                .to_string()
+        });
+    }
+
+    /// Waits until the element with this test id has the focus.
+    #[track_caller]
+    pub fn until_focused(&self, testid: &str) {
+        let focused = "document.activeElement?.dataset.testid ?? ''";
+        let script = format!("return ({focused}) === '{testid}'");
+        self.until_true_or(&format!("the focus on {testid}"), &script, || {
+            self.execute(&format!("return {focused}"), Vec::new())
+                .to_string()
+        });
+    }
+
+    /// The value of the first field that matches a selector.
+    #[track_caller]
+    #[must_use]
+    pub fn value(&self, selector: &str) -> Value {
+        let script = "const it = document.querySelector(arguments[0]);
+            return it?.type === 'checkbox' ? it.checked : it?.value ?? null";
+        self.execute(script, vec![json!(selector)])
+    }
+
     // Actions of a person on the page.
+
+    /// Replaces the value of the first field that matches a selector, with the events of a person's input.
+    #[track_caller]
+    pub fn enter(&self, selector: &str, value: &str) {
+        let script = "const [selector, value] = arguments;
+            const field = document.querySelector(selector);
+            field.value = value;
+            field.dispatchEvent(new Event('input', { bubbles: true }));
+            field.dispatchEvent(new Event('change', { bubbles: true }));";
+        self.execute(script, vec![json!(selector), json!(value)]);
+    }
+
+    /// Opens all folded sections.
+    #[track_caller]
+    pub fn unfold(&self) {
+        self.execute(
+            "document.querySelectorAll('details').forEach((it) => it.open = true)",
+            Vec::new(),
+        );
+    }
 
     /// Publishes. [`View::acknowledged`] counts the acknowledgement.
     #[track_caller]

@@ -1,6 +1,8 @@
 //! The broker in this tab.
 
-use broker::{BrokerEvent, Time};
+use std::sync::Arc;
+
+use broker::{BrokerEvent, QoS, Time, TopicFilter};
 
 use super::{Joined, Output, Part, Turn};
 use crate::api::EventKind;
@@ -77,6 +79,9 @@ impl Joined {
     }
 
     fn on_broker_event(&mut self, event: &BrokerEvent, turn: &mut Turn<'_>) {
+        if self.last_subscribed.is_repeated_by(event) {
+            return;
+        }
         let kind = || EventKind::Broker(event.to_string());
         match event {
             BrokerEvent::MessageDropped { .. } => self.event_seldom("dropped", turn, kind),
@@ -91,6 +96,65 @@ impl Joined {
             | BrokerEvent::Subscribed { .. }
             | BrokerEvent::Unsubscribed { .. }
             | BrokerEvent::WillPublished { .. } => turn.event(kind()),
+        }
+    }
+}
+
+/// The last event of the hosted broker, if it was a subscription.
+///
+/// A page's client sends two SUBSCRIBEs for a filter with retained messages. The second one changes only the identifier, which no
+/// event has, so its event would repeat the first.
+#[derive(Debug, Default)]
+pub(super) struct LastSubscribed(Option<(Arc<str>, TopicFilter, QoS)>);
+
+impl LastSubscribed {
+    /// Whether this event repeats the one before it. Remembers it.
+    fn is_repeated_by(&mut self, event: &BrokerEvent) -> bool {
+        let BrokerEvent::Subscribed {
+            client_id,
+            topic_filter,
+            qos,
+        } = event
+        else {
+            self.0 = None;
+            return false;
+        };
+        let is_repeated = self.0.as_ref().is_some_and(|last| {
+            last.0 == *client_id && last.1.as_str() == topic_filter.as_str() && last.2 == *qos
+        });
+        if !is_repeated {
+            self.0 = Some((Arc::clone(client_id), topic_filter.clone(), *qos));
+        }
+        is_repeated
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_subscription_that_changes_nothing_is_a_repeat() {
+        let subscribed = |qos| BrokerEvent::Subscribed {
+            client_id: "a".into(),
+            topic_filter: TopicFilter::parse("x/#").unwrap(),
+            qos,
+        };
+        let unsubscribed = BrokerEvent::Unsubscribed {
+            client_id: "a".into(),
+            topic_filter: TopicFilter::parse("x/#").unwrap(),
+        };
+        let mut last = LastSubscribed::default();
+        for (event, is_repeat) in [
+            (subscribed(QoS::AtMostOnce), false),
+            (subscribed(QoS::AtMostOnce), true),
+            (subscribed(QoS::AtLeastOnce), false),
+            (unsubscribed.clone(), false),
+            (unsubscribed, false),
+            (subscribed(QoS::AtLeastOnce), false),
+            (subscribed(QoS::AtLeastOnce), true),
+        ] {
+            assert_eq!(last.is_repeated_by(&event), is_repeat, "{event}");
         }
     }
 }
