@@ -187,7 +187,7 @@ impl Broker {
         self.end_reconnect_grace(id);
         let session = self.sessions.remove(id);
         for filter in session.filters.sorted() {
-            self.subscriptions.remove(filter, id);
+            self.subscriptions.remove(filter, id, session.number);
         }
         session
     }

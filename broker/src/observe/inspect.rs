@@ -82,9 +82,9 @@ impl Broker {
         let mut found = Vec::new();
         self.subscriptions.routes.matches(topic, &mut found);
         let shared = self.subscriptions.shared.iter();
-        let shared = shared.filter(|(filter, ..)| filter.matches(topic));
+        let shared = shared.filter(|(filter, _)| filter.matches(topic));
         let ids = found.into_iter().map(|(id, _)| id);
-        let ids = ids.chain(shared.map(|(_, id, _)| id));
+        let ids = ids.chain(shared.map(|(_, id)| id));
         let by_name = ids.map(|id| (&*self.sessions[id].client_id, id));
         let by_name: Map<&str, SessionId> = by_name.collect();
         by_name
@@ -133,7 +133,8 @@ impl Broker {
         topic_filter: &'a TopicFilter,
         session: SessionId,
     ) -> Option<SubscriptionView<'a>> {
-        let found = self.subscriptions.get(topic_filter, session);
+        let number = self.sessions[session].number;
+        let found = self.subscriptions.get(topic_filter, session, number);
         found.map(|it| SubscriptionView {
             topic_filter,
             qos: it.qos,

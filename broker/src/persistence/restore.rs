@@ -234,7 +234,7 @@ impl Replay {
                 let id = self.id(session)?;
                 let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
                 if self.broker.sessions[id].filters.remove(&filter) {
-                    self.broker.subscriptions.remove(&filter, id);
+                    self.broker.subscriptions.remove(&filter, id, session);
                 }
             }
             Record::Received { session, packet_id } => {
@@ -337,7 +337,7 @@ impl Replay {
                     catch_up: number,
                     ..made
                 };
-                self.broker.subscriptions.insert(&filter, id, made);
+                self.broker.subscriptions.insert(&filter, id, session, made);
                 let catch_up = CatchUp::restored(filter, no_local, after);
                 let session = &mut self.broker.sessions[id];
                 session.catch_ups.insert(number, catch_up);

@@ -63,10 +63,6 @@ impl Broker {
                 receivers.push(Receiver::new(orphan.session, delivery));
             }
         }
-        for (filter, id, subscription) in self.subscriptions.shared.iter() {
-            let session = self.sessions[id].number;
-            snapshot.subscribed(session, filter, subscription);
-        }
         for (message, is_retained, receivers) in messages.values() {
             snapshot.message(message, *is_retained, receivers);
         }
@@ -97,10 +93,7 @@ impl Broker {
             snapshot.push(&session.away());
         }
         for filter in session.filters.sorted() {
-            // The order of a group's members matters, so they follow group by group.
-            if filter.share().is_none()
-                && let Some(subscription) = self.subscriptions.routes.get(filter, id)
-            {
+            if let Some(subscription) = self.subscriptions.get(filter, id, number) {
                 snapshot.subscribed(number, filter, subscription);
             }
         }

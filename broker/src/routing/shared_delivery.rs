@@ -54,8 +54,8 @@ impl Broker {
         let mut second_best = None;
         let mut third_best = None;
         let mut best = None;
-        for chosen @ (_, id) in group.in_turn() {
-            let session = &sessions[id];
+        for chosen @ (_, member) in group.in_turn() {
+            let session = &sessions[member.session];
             match &session.connection {
                 Some(connection)
                     if !connection.is_congested
@@ -65,19 +65,15 @@ impl Broker {
                     break;
                 }
                 Some(_) => second_best = second_best.or(Some(chosen)),
-                None if third_best.is_none() => {
-                    let subscription = group.subscription(id);
-                    let can_queue =
-                        subscription.is_some_and(|it| min_qos(qos, it.qos) != QoS::AtMostOnce);
-                    third_best = can_queue.then_some(chosen);
+                None if min_qos(qos, member.subscription.qos) != QoS::AtMostOnce => {
+                    third_best = third_best.or(Some(chosen));
                 }
                 None => {}
             }
         }
-        let (place, session) = best.or(second_best).or(third_best)?;
-        let group = &mut self.subscriptions.shared.groups[id.0];
-        group.next = place + 1;
-        Some((session, group.subscription(session)?))
+        let (number, member) = best.or(second_best).or(third_best)?;
+        self.subscriptions.shared.groups[id.0].next = number + 1;
+        Some((member.session, member.subscription))
     }
 
     fn deliver_shared(

@@ -26,21 +26,18 @@ pub(super) struct GroupId(pub(super) usize);
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(super) filter: TopicFilter,
-    members: Map<SessionId, Member>,
-    /// The members by place: the order in which they joined.
-    order: Map<u64, SessionId>,
-    /// The place of the next one to join.
-    last: u64,
-    /// The first place that may be next in turn.
+    /// By the number of the session, so that the next broker has them in the same order.
+    members: Map<u64, Member>,
+    /// The lowest number that may be next in turn.
     pub(super) next: u64,
-    /// Where a connected member was found last.
+    /// The number of the member that was last found to be connected.
     connected: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Member {
-    place: u64,
-    subscription: Subscription,
+pub(super) struct Member {
+    pub(super) session: SessionId,
+    pub(super) subscription: Subscription,
 }
 
 impl SharedSubscriptions {
@@ -74,6 +71,7 @@ impl SharedSubscriptions {
         &mut self,
         filter: &TopicFilter,
         session: SessionId,
+        number: u64,
         subscription: Subscription,
     ) {
         let GroupId(index) = match self.ids.get(filter) {
@@ -82,8 +80,6 @@ impl SharedSubscriptions {
                 let id = GroupId(self.groups.insert(Group {
                     filter: filter.clone(),
                     members: Map::new(),
-                    order: Map::new(),
-                    last: 0,
                     next: 0,
                     connected: 0,
                 }));
@@ -93,24 +89,19 @@ impl SharedSubscriptions {
             }
         };
         let group = &mut self.groups[index];
-        if let Some(member) = group.members.get_mut(&session) {
-            member.subscription = subscription;
-            return;
-        }
-        let place = group.last;
-        group.last += 1;
-        group.order.insert(place, session);
         let member = Member {
-            place,
+            session,
             subscription,
         };
-        group.members.insert(session, member);
-        self.members += 1;
+        if group.members.insert(number, member).is_none() {
+            self.members += 1;
+        }
     }
 
     /// The subscription of a member.
-    pub(crate) fn get(&self, filter: &TopicFilter, session: SessionId) -> Option<Subscription> {
-        self.groups[self.ids.get(filter)?.0].subscription(session)
+    pub(crate) fn get(&self, filter: &TopicFilter, number: u64) -> Option<Subscription> {
+        let group = &self.groups[self.ids.get(filter)?.0];
+        Some(group.members.get(&number)?.subscription)
     }
 
     /// Whether the group of a filter has a connected member.
@@ -123,26 +114,24 @@ impl SharedSubscriptions {
         id.is_some_and(|id| self.groups[id.0].has_connected(is_connected))
     }
 
-    /// All members, in the order of their filters and in that of each group.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId, Subscription)> {
+    /// All members, in the order of their filters and of their sessions' numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TopicFilter, SessionId)> {
         let groups = self.ids.values().map(|id| &self.groups[id.0]);
         groups.flat_map(|group| {
-            let sessions = group.order.values();
-            sessions
-                .filter_map(|&session| Some((&group.filter, session, group.subscription(session)?)))
+            let members = group.members.values();
+            members.map(|member| (&group.filter, member.session))
         })
     }
 
     /// Takes a session out of the group of `filter`; without members, the group is gone.
-    pub(crate) fn remove(&mut self, filter: &TopicFilter, session: SessionId) {
+    pub(crate) fn remove(&mut self, filter: &TopicFilter, number: u64) {
         let Some(&id) = self.ids.get(filter) else {
             return;
         };
         let group = &mut self.groups[id.0];
-        let Some(member) = group.members.remove(&session) else {
+        if group.members.remove(&number).is_none() {
             return;
-        };
-        group.order.remove(&member.place);
+        }
         self.members -= 1;
         if group.members.is_empty() {
             self.groups.remove(id.0);
@@ -168,28 +157,22 @@ impl Group {
     /// Whether a member is connected. Members leave one by one, so the search begins where the last one ended.
     fn has_connected(&mut self, is_connected: impl Fn(SessionId) -> bool) -> bool {
         let mut members = self.beginning_at(self.connected);
-        let found = members.find(|(_, session)| is_connected(*session));
-        let place = found.map(|(place, _)| place);
+        let found = members.find(|(_, member)| is_connected(member.session));
+        let number = found.map(|(number, _)| number);
         drop(members);
-        self.connected = place.unwrap_or(self.connected);
-        place.is_some()
+        self.connected = number.unwrap_or(self.connected);
+        number.is_some()
     }
 
-    /// The subscription of a member.
-    pub(super) fn subscription(&self, session: SessionId) -> Option<Subscription> {
-        let member = self.members.get(&session)?;
-        Some(member.subscription)
-    }
-
-    /// The members with their places, beginning with the next one.
-    pub(super) fn in_turn(&self) -> impl Iterator<Item = (u64, SessionId)> {
+    /// The members with their numbers, beginning with the next one.
+    pub(super) fn in_turn(&self) -> impl Iterator<Item = (u64, Member)> {
         self.beginning_at(self.next)
     }
 
-    fn beginning_at(&self, place: u64) -> impl Iterator<Item = (u64, SessionId)> {
-        let from = self.order.range(place..);
-        let before = self.order.range(..place);
+    fn beginning_at(&self, number: u64) -> impl Iterator<Item = (u64, Member)> {
+        let from = self.members.range(number..);
+        let before = self.members.range(..number);
         let all = from.chain(before);
-        all.map(|(place, session)| (*place, *session))
+        all.map(|(number, member)| (*number, *member))
     }
 }

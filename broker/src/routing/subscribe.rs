@@ -97,8 +97,8 @@ impl Broker {
         for topic_filter in filters {
             if self.sessions[id].filters.remove(&topic_filter) {
                 let catch_up = self.catch_up_of(&topic_filter, id);
-                self.subscriptions.remove(&topic_filter, id);
                 let session = self.sessions[id].number;
+                self.subscriptions.remove(&topic_filter, id, session);
                 self.persistence.journal.record(|| Record::Unsubscribed {
                     session,
                     filter: topic_filter.as_str(),
@@ -129,7 +129,8 @@ impl Broker {
         mut subscription: Subscription,
     ) -> Subscription {
         subscription.catch_up = self.catch_up_of(filter, id);
-        self.subscriptions.insert(filter, id, subscription);
+        let number = self.sessions[id].number;
+        self.subscriptions.insert(filter, id, number, subscription);
         subscription
     }
 
@@ -156,7 +157,8 @@ impl Broker {
             catch_up,
             ..subscription
         };
-        self.subscriptions.insert(filter, id, subscription);
+        let number = self.sessions[id].number;
+        self.subscriptions.insert(filter, id, number, subscription);
     }
 
     /// Adds a Reason String for refused filters. [MQTT-3.9.2-1]

@@ -38,10 +38,15 @@ impl Subscriptions {
             }
     }
 
-    /// The subscription of a session to a filter.
-    pub(crate) fn get(&self, filter: &TopicFilter, id: SessionId) -> Option<Subscription> {
+    /// The subscription of a session, by id and number, to a filter.
+    pub(crate) fn get(
+        &self,
+        filter: &TopicFilter,
+        id: SessionId,
+        number: u64,
+    ) -> Option<Subscription> {
         match filter.share() {
-            Some(_) => self.shared.get(filter, id),
+            Some(_) => self.shared.get(filter, number),
             None => self.routes.get(filter, id),
         }
     }
@@ -51,18 +56,19 @@ impl Subscriptions {
         &mut self,
         filter: &TopicFilter,
         id: SessionId,
+        number: u64,
         subscription: Subscription,
     ) {
         if filter.share().is_some() {
-            self.shared.insert(filter, id, subscription);
+            self.shared.insert(filter, id, number, subscription);
         } else {
             self.routes.insert(filter, id, subscription);
         }
     }
 
-    pub(crate) fn remove(&mut self, filter: &TopicFilter, id: SessionId) {
+    pub(crate) fn remove(&mut self, filter: &TopicFilter, id: SessionId, number: u64) {
         if filter.share().is_some() {
-            self.shared.remove(filter, id);
+            self.shared.remove(filter, number);
         } else {
             self.routes.remove(filter, id);
         }
