@@ -124,6 +124,7 @@ impl Broker {
     /// Takes the connection out of its session.
     pub(crate) fn detach_connection(&mut self, id: SessionId) -> Option<Connection> {
         let connection = self.sessions[id].connection.take()?;
+        self.sessions.recount(id);
         self.stats.connections -= 1;
         self.connections.remove(&connection.conn);
         if let Some(at) = connection.keep_alive_check {

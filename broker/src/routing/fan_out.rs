@@ -110,9 +110,7 @@ impl Broker {
                 .has_room(held, 0, self.config.sessions_bytes_max);
             let session = &mut self.sessions[id];
             let routed = session.shed(&self.config, has_room, now, &mut self.stats, log, out);
-            if routed == Routed::NoRoom {
-                self.sessions.recount(id);
-            }
+            self.sessions.recount(id);
             routed
         }
     }

@@ -26,6 +26,7 @@ impl Broker {
         }
         let log = &mut self.persistence.journal.of(session.number);
         session.pump(&self.config, now, &mut self.stats, log, out);
+        self.sessions.recount(id);
         self.queue_catch_up(id);
     }
 

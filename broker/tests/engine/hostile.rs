@@ -522,3 +522,28 @@ fn a_large_group_ends_in_linear_time() {
     let views: Vec<_> = load.broker.sessions().collect();
     assert_eq!(views.len(), 2);
 }
+
+#[test]
+fn what_has_expired_does_not_count() {
+    let mut load = Load::new(Config {
+        queue_bytes_max: 20,
+        ..Config::default()
+    });
+    load.connect(A, client("a"));
+    load.connect(B, lasting_client("b"));
+    load.packet(B, subscribe(1, "#", QOS1));
+    load.input(Input::Gone(B));
+    for _ in 0..2 {
+        let packet = with(publish1(1, "t", "12345678"), |it| {
+            it.properties.set_message_expiry_interval(1);
+        });
+        load.packet(A, packet);
+    }
+    load.now = load.now.plus_ms(2_000);
+    // The queue is full, so the two that have expired make room.
+    load.packet(A, publish1(1, "t", "12345678"));
+    let views: Vec<_> = load.broker.sessions().collect();
+    assert_eq!(views[1].queued, 1);
+    let held: usize = views.iter().map(|view| view.bytes).sum();
+    assert_eq!(load.broker.session_bytes(), held);
+}
