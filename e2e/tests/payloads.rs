@@ -363,6 +363,10 @@ fn nested_numbers_are_charted_and_each_can_be_hidden() {
     // A cleared log does not remove the chart.
     tab.show("messages");
     click(&tab, "message-clear");
+    tab.until_true(
+        "an empty log",
+        "return of('message-count').textContent === '0'",
+    );
     publish_as(
         &tab,
         "meter",
