@@ -72,9 +72,9 @@ impl Clients {
         let mut messages = 0;
         let sent = core::mem::take(&mut self.out);
         for output in &sent {
-            if let Output::Publish(receiver, publication) = output {
+            if let Output::Publish(receiver, publish) = output {
                 messages += 1;
-                if let Some(packet_id) = publication.packet.packet_id {
+                if let Some(packet_id) = publish.packet.packet_id {
                     let puback = Packet::PubAck(PubAckPacket::new(packet_id));
                     self.broker
                         .handle(NOW, Input::Packet(*receiver, puback), &mut self.out);

@@ -217,8 +217,8 @@ impl Hostile {
     fn handle(&mut self, input: Input) {
         self.broker.handle(self.now, input, &mut self.out);
         for output in self.out.drain(..) {
-            if let Output::Publish(ATTACKER, publication) = output {
-                self.unacknowledged.extend(publication.packet.packet_id);
+            if let Output::Publish(ATTACKER, publish) = output {
+                self.unacknowledged.extend(publish.packet.packet_id);
             }
         }
     }

@@ -11,8 +11,8 @@
 
 mod check;
 mod property;
-mod publication;
 mod read;
+mod shared_publish;
 mod version;
 mod write;
 
@@ -25,8 +25,8 @@ use mqtt5_protocol::packet::{Packet, PacketType};
 pub(crate) use check::has_reason_code;
 pub use check::{FILTERS_MAX, Many, USER_PROPERTIES_MAX, USER_PROPERTY_BYTES_MAX, Violation};
 pub use property::PropertyOwner;
-pub(crate) use publication::SharedValue;
-pub use publication::{Publication, SharedProperties};
+pub(crate) use shared_publish::SharedValue;
+pub use shared_publish::{SharedProperties, SharedPublish};
 pub use version::ProtocolVersion;
 pub(crate) use version::{V5_LEVEL, V31_LEVEL, V311_LEVEL};
 

@@ -9,7 +9,7 @@ pub(crate) mod keep_alive;
 pub(crate) mod limits;
 pub(crate) mod topic_aliases;
 
-use crate::codec::Publication;
+use crate::codec::SharedPublish;
 use crate::connection::authentication::{Authentication, Pending};
 use crate::connection::limits::ClientLimits;
 use crate::connection::limits::ServerLimits;
@@ -132,32 +132,32 @@ impl Connection {
     pub(crate) fn message(
         &mut self,
         topic: &TopicName,
-        publication: Publication,
-    ) -> Option<Publication> {
+        publish: SharedPublish,
+    ) -> Option<SharedPublish> {
         if !self.outbound_aliases.is_empty() {
             let known = self.outbound_aliases.get(topic);
             if let Some(alias) = known.or_else(|| self.outbound_aliases.next()) {
-                let with_alias = |mut publication: Publication| {
-                    publication.packet = publication.packet.with_topic_alias(alias);
+                let with_alias = |mut publish: SharedPublish| {
+                    publish.packet = publish.packet.with_topic_alias(alias);
                     if known.is_some() {
-                        publication.packet.topic_name.clear();
+                        publish.packet.topic_name.clear();
                     }
-                    publication
+                    publish
                 };
                 // A client without a size limit gets this packet in any case, so the original is not kept.
                 if self.client.maximum_packet_size.is_none() {
                     self.outbound_aliases.sent(topic.clone(), alias);
-                    return Some(with_alias(publication));
+                    return Some(with_alias(publish));
                 }
-                let shorter = with_alias(publication.clone());
-                if self.client.fits_publication(&shorter) {
+                let shorter = with_alias(publish.clone());
+                if self.client.fits_publish(&shorter) {
                     self.outbound_aliases.sent(topic.clone(), alias);
                     return Some(shorter);
                 }
             }
         }
         // A new topic, or one of one or two bytes, is shorter without an alias.
-        Some(publication).filter(|publication| self.client.fits_publication(publication))
+        Some(publish).filter(|publish| self.client.fits_publish(publish))
     }
 
     /// Counts a published message against the rate limit. A burst may have as many messages as a second.

@@ -1,6 +1,6 @@
 //! Outputs: everything that the broker asks of its caller.
 
-use crate::codec::Publication;
+use crate::codec::SharedPublish;
 use crate::{BatchId, BrokerEvent, ConnId, Packet, ReasonCode};
 
 /// One output of a [`Broker`](crate::Broker). The caller carries outputs out in order.
@@ -9,7 +9,7 @@ pub enum Output {
     /// Send a packet, which is no PUBLISH.
     Send(ConnId, Packet),
     /// Send a PUBLISH. The caller must not drop any, because a later packet may use its topic alias.
-    Publish(ConnId, Publication),
+    Publish(ConnId, SharedPublish),
     /// Close the connection after the packets before this output. The broker has forgotten it: its number is free, and
     /// the caller reports no [`Input::Gone`](crate::Input::Gone).
     Close(ConnId, ReasonCode),
@@ -23,11 +23,11 @@ pub enum Output {
 
 impl Output {
     /// The same output, with each PUBLISH as a whole packet in [`Output::Send`]. Its properties are copied, so a caller
-    /// with many receivers does better to encode the [`Publication`].
+    /// with many receivers does better to encode the [`SharedPublish`].
     #[must_use]
     pub fn whole(self) -> Self {
         match self {
-            Self::Publish(conn, publication) => Self::Send(conn, publication.into_packet()),
+            Self::Publish(conn, publish) => Self::Send(conn, publish.into_packet()),
             Self::Send(..) | Self::Close(..) | Self::Persist(..) | Self::Event(_) => self,
         }
     }

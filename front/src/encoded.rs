@@ -1,6 +1,6 @@
 //! A packet in bytes, as it waits in an outbox.
 
-use broker::codec::{self, EncodeError, ProtocolVersion, Publication};
+use broker::codec::{self, EncodeError, ProtocolVersion, SharedPublish};
 use broker::packet::publish::PublishPacket;
 use broker::{Packet, QoS};
 use bytes::Bytes;
@@ -34,17 +34,17 @@ impl Encoded {
     }
 
     pub(crate) fn message(
-        publication: Publication,
+        publish: SharedPublish,
         version: ProtocolVersion,
     ) -> Result<Self, EncodeError> {
-        let may_be_lost = may_be_lost(&publication.packet);
+        let may_be_lost = may_be_lost(&publish.packet);
         let mut head = Vec::new();
-        let payload = if publication.packet.payload.len() < SHARED_BYTES {
-            publication.encode(version, &mut head)?;
+        let payload = if publish.packet.payload.len() < SHARED_BYTES {
+            publish.encode(version, &mut head)?;
             None
         } else {
-            publication.encode_head(version, &mut head)?;
-            Some(Box::new(publication.packet.payload))
+            publish.encode_head(version, &mut head)?;
+            Some(Box::new(publish.packet.payload))
         };
         Ok(Self {
             head: Bytes::from(head),

@@ -5,7 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
 
-use broker::codec::{DecodeError, EncodeError, ProtocolVersion, Publication};
+use broker::codec::{DecodeError, EncodeError, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{Broker, BrokerEvent, ConnId, Input, Output, Packet, ReasonCode, Time};
 use tokio::sync::{mpsc, oneshot};
@@ -396,9 +396,9 @@ impl Engine {
                     self.intake.count(1);
                     self.send(conn, |version| Encoded::answer(&packet, version));
                 }
-                Output::Publish(conn, publication) => {
-                    self.intake.count(work(&publication));
-                    self.send(conn, |version| Encoded::message(publication, version));
+                Output::Publish(conn, publish) => {
+                    self.intake.count(publish.work());
+                    self.send(conn, |version| Encoded::message(publish, version));
                 }
                 Output::Close(conn, _) => {
                     self.forget(conn);
@@ -450,11 +450,6 @@ impl Engine {
             }
         }
     }
-}
-
-/// The work of sending a message.
-fn work(publication: &Publication) -> usize {
-    1 + (publication.packet.payload.len() + publication.shared.len()) / 1024
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! until no more than a quarter of it is taken.
 //!
 //! All outboxes together have a bound, too. The messages of one may take at most as much as all others leave free, so the more
-//! connections do not read, the less each of them gets, and some room is left for those that do. What the broker must not lose may
-//! exceed the bound. Then connections that have read nothing for a second are closed, those with the most bytes first.
+//! connections do not read, the less each of them gets, and some room is left for those that do. QoS 1 and 2 messages and
+//! answers may exceed the bound. Then connections that have read nothing for a second are closed, those with the most bytes first.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,7 +73,7 @@ struct Counts {
     is_congested: bool,
     /// The engine has closed the connection.
     is_closed: bool,
-    /// What waits will not be written.
+    /// The waiting packets will not be written.
     is_discarded: bool,
     /// When the connection last took something, or began to wait.
     moved_at: Instant,
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(counts, [50, 25, 13]);
         assert!(open.iter().all(|(outbox, ..)| outbox.is_congested()));
         assert!(!outboxes.exceed());
-        // What must not be lost is taken, and the connection is congested at once.
+        // A packet that must not be lost is taken, and the connection is congested at once.
         let (outbox, _outgoing, _closed) = outboxes.open(1_000_000);
         for _ in 0..50 {
             push(&outbox, Message).unwrap();

@@ -108,7 +108,7 @@ impl Asked {
     /// Nothing more is read: returns all requests. Later ones go back to the engine.
     pub(crate) fn end(mut self) -> Vec<ReadFirst> {
         self.requests.close();
-        // What a request may still wait for is no longer of interest.
+        // A request no longer needs an answer from it.
         let mut all = self.handed_in(usize::MAX);
         all.extend(self.open.drain(..).map(|(request, _)| request));
         all

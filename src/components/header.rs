@@ -20,7 +20,7 @@ pub(super) struct HeaderProps {
     pub(super) dispatch: Callback<Action>,
 }
 
-/// What the view begins with: its list, or its first field.
+/// The first part of the view: its list, or its first field.
 const VIEW: &str = ".column-log:not([hidden]) [role=listbox], .column-view:not([hidden]) :is([role=tree], input, [tabindex=\"0\"])";
 
 #[component]

@@ -18,11 +18,11 @@ pub(crate) struct Skipped {
     pub(crate) lines: u64,
     /// Number of the first of them, from 1.
     pub(crate) place: usize,
-    /// What is wrong with the first of them.
+    /// The fault of the first of them.
     pub(crate) why: Broken,
 }
 
-/// What is wrong with a line.
+/// The fault of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     /// It is no JSON object.

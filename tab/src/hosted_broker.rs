@@ -6,7 +6,7 @@ mod intake;
 mod tests;
 
 use broker::access::AllowAll;
-use broker::codec::{self, ProtocolVersion, Publication};
+use broker::codec::{self, ProtocolVersion, SharedPublish};
 use broker::sorted::{Map, Set};
 use broker::{
     BatchId, Broker, BrokerEvent, Config, ConnId, Input, Origin, Output, Packet, ReasonCode,
@@ -607,7 +607,7 @@ impl HostedBroker {
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),
-                Output::Publish(id, publication) => self.publish(id, publication, out),
+                Output::Publish(id, publish) => self.publish(id, publish, out),
                 Output::Close(id, reason) => self.close(id, reason, out),
                 Output::Persist(batch, bytes) => {
                     out.push(HostedBrokerOutput::Persist(batch, bytes))
@@ -646,18 +646,17 @@ impl HostedBroker {
         }
     }
 
-    fn publish(&mut self, id: ConnId, publication: Publication, out: &mut Vec<HostedBrokerOutput>) {
-        let bytes = publication.packet.payload.len() + publication.shared.len();
-        self.intake.count(1 + bytes / 1_024);
+    fn publish(&mut self, id: ConnId, publish: SharedPublish, out: &mut Vec<HostedBrokerOutput>) {
+        self.intake.count(publish.work());
         let Some(peer) = self.connections.get(&id).copied() else {
             return;
         };
         if peer.tab == self.own_tab {
-            let packet = publication.into_packet();
+            let packet = publish.into_packet();
             out.push(HostedBrokerOutput::ToOwn(peer.connection, packet));
         } else {
             self.push(peer, out, &|end, version| {
-                end.push_publication(peer.connection, version, &publication)
+                end.push_publish(peer.connection, version, &publish)
             });
         }
     }

@@ -11,7 +11,7 @@ pub(crate) mod uplink;
 use core::cmp::Ordering;
 use std::collections::VecDeque;
 
-use broker::codec::{self, ProtocolVersion, Publication};
+use broker::codec::{self, ProtocolVersion, SharedPublish};
 use broker::sorted::Map;
 use broker::{Packet, ReasonCode};
 
@@ -154,15 +154,14 @@ impl LaneEnd {
         Ok(())
     }
 
-    /// Adds a publication to the frame of this turn.
-    pub(crate) fn push_publication(
+    /// Adds a PUBLISH of the broker to the frame of this turn.
+    pub(crate) fn push_publish(
         &mut self,
         connection: ConnectionNo,
         version: ProtocolVersion,
-        publication: &Publication,
+        publish: &SharedPublish,
     ) -> Result<(), codec::EncodeError> {
-        self.outbox
-            .push_publication(connection, version, publication)?;
+        self.outbox.push_publish(connection, version, publish)?;
         self.update_fullness();
         Ok(())
     }

@@ -112,7 +112,7 @@ pub struct Settings {
     /// Maximum number of wildcard patterns of all sessions. Filters with a further one are refused with 0x97.
     pub patterns_max: usize,
     /// Maximum bytes that all sessions hold: names, topic filters, wills, and messages that are queued or in flight.
-    /// Beyond it, each session may still hold its even share. What needs more is refused with 0x97, and a message that
+    /// Beyond it, each session may still hold its even share. A request that needs more is refused with 0x97, and a message that
     /// would have to wait is dropped.
     pub sessions_bytes_max: usize,
     /// Maximum number of QoS 1 and 2 messages that wait for a session. Further ones are dropped, and refused with 0x97

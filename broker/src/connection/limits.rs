@@ -1,6 +1,6 @@
 //! The limits that a client and the broker set for each other.
 
-use crate::codec::{ProtocolVersion, Publication};
+use crate::codec::{EncodeError, ProtocolVersion, SharedPublish};
 use crate::packet::PacketType;
 use crate::packet::connect::ConnectPacket;
 use crate::packet::disconnect::DisconnectPacket;
@@ -48,17 +48,17 @@ impl ClientLimits {
 
     /// Whether a packet is no larger than the client accepts. [MQTT-3.1.2-24]
     pub(crate) fn fits(&self, packet: &Packet) -> bool {
-        self.maximum_packet_size.is_none_or(|maximum| {
-            codec::encoded_len(packet, self.version()).is_ok_and(|size| size <= maximum)
-        })
+        self.is_within(|| codec::encoded_len(packet, self.version()))
     }
 
     /// Whether a message's packet is no larger than the client accepts. [MQTT-3.1.2-24]
-    pub(crate) fn fits_publication(&self, publication: &Publication) -> bool {
-        self.maximum_packet_size.is_none_or(|maximum| {
-            let size = publication.encoded_len(self.version());
-            size.is_ok_and(|size| size <= maximum)
-        })
+    pub(crate) fn fits_publish(&self, publish: &SharedPublish) -> bool {
+        self.is_within(|| publish.encoded_len(self.version()))
+    }
+
+    fn is_within(&self, size: impl FnOnce() -> Result<usize, EncodeError>) -> bool {
+        let maximum = self.maximum_packet_size;
+        maximum.is_none_or(|maximum| size().is_ok_and(|size| size <= maximum))
     }
 
     /// Whether a packet can be encoded and the client accepts its size.

@@ -1,6 +1,6 @@
 //! Views of the broker's state. Reading them changes nothing.
 
-use crate::codec::Publication;
+use crate::codec::SharedPublish;
 use crate::routing::delivery::Delivery;
 use crate::session::Session;
 use crate::util::sorted::Map;
@@ -51,7 +51,7 @@ impl Broker {
         after: Option<&TopicName>,
         messages_max: usize,
         looks_max: usize,
-    ) -> (Vec<(Time, Publication)>, Option<TopicName>) {
+    ) -> (Vec<(Time, SharedPublish)>, Option<TopicName>) {
         let found = self
             .retained
             .matching_after(topic_filter, after, messages_max, looks_max);
@@ -65,7 +65,7 @@ impl Broker {
                 share: None,
                 message,
             };
-            (published, delivery.publication(None, false, published))
+            (published, delivery.publish(None, false, published))
         });
         (messages.collect(), found.reached)
     }

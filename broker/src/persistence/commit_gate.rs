@@ -55,8 +55,8 @@ impl CommitGate {
                     let is_bearable = is_full && (is_unstored || is_bearable(packet));
                     (*conn, !is_stored && is_promise(packet) && !is_bearable)
                 }
-                Output::Publish(conn, publication) => {
-                    let qos = publication.packet.qos;
+                Output::Publish(conn, publish) => {
+                    let qos = publish.packet.qos;
                     let is_promise = qos != QoS::AtMostOnce;
                     // With full storage, waiting could take very long, and a QoS 1 message may arrive twice.
                     let is_bearable = is_full && qos == QoS::AtLeastOnce;

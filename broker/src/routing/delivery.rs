@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::codec::Publication;
+use crate::codec::SharedPublish;
 use crate::packet::publish::PublishPacket;
 use crate::routing::message::{Message, max_qos, min_qos};
 use crate::routing::subscription::Subscription;
@@ -47,7 +47,7 @@ impl Delivery {
         delivery
     }
 
-    pub(crate) fn publication(&self, packet_id: Option<u16>, dup: bool, now: Time) -> Publication {
+    pub(crate) fn publish(&self, packet_id: Option<u16>, dup: bool, now: Time) -> SharedPublish {
         let message = &*self.message;
         let mut packet =
             PublishPacket::new(message.topic.as_str(), message.payload.clone(), self.qos);
@@ -60,7 +60,7 @@ impl Delivery {
         for &id in &self.subscription_ids {
             packet.properties.set_subscription_identifier(id);
         }
-        Publication {
+        SharedPublish {
             packet,
             shared: message.properties.clone(),
         }

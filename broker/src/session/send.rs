@@ -22,12 +22,11 @@ impl Session {
         };
         let reason = if connection.is_congested {
             DropReason::Congested
-        } else if let Some(publication) = connection.message(
-            &delivery.message.topic,
-            delivery.publication(None, false, now),
-        ) {
+        } else if let Some(publish) =
+            connection.message(&delivery.message.topic, delivery.publish(None, false, now))
+        {
             stats.messages_delivered += 1;
-            return out.push(Output::Publish(connection.conn, publication));
+            return out.push(Output::Publish(connection.conn, publish));
         } else {
             DropReason::TooLarge
         };
@@ -66,9 +65,8 @@ impl Session {
                     return false;
                 }
                 // A packet that is too large counts as delivered. [MQTT-3.1.2-25]
-                let publication = delivery.publication(Some(packet_id), dup, now);
-                let Some(publication) = connection.message(&delivery.message.topic, publication)
-                else {
+                let publish = delivery.publish(Some(packet_id), dup, now);
+                let Some(publish) = connection.message(&delivery.message.topic, publish) else {
                     out.push(dropped(
                         client_id,
                         &delivery.message,
@@ -80,7 +78,7 @@ impl Session {
                 if !dup {
                     stats.messages_delivered += 1;
                 }
-                out.push(Output::Publish(connection.conn, publication));
+                out.push(Output::Publish(connection.conn, publish));
                 true
             },
         );

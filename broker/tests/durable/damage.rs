@@ -43,7 +43,7 @@ fn retained(broker: &mut Broker) -> Vec<u16> {
         &mut out,
     );
     let topics = out.iter().filter_map(|output| match output {
-        Output::Publish(_, publication) => publication.packet.topic_name.strip_prefix("t/"),
+        Output::Publish(_, publish) => publish.packet.topic_name.strip_prefix("t/"),
         _ => None,
     });
     let mut numbers: Vec<u16> = topics.map(|number| number.parse().unwrap()).collect();

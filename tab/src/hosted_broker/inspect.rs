@@ -161,11 +161,11 @@ fn retained(
     let (found, mut reached) = broker.retained(&topic_filter, after.as_ref(), at_most, LOOKS_MAX);
     let mut room = BYTES_MAX;
     let mut messages: Vec<Message> = Vec::new();
-    for (published, mut publication) in found {
-        let packet = &mut publication.packet;
+    for (published, mut publish) in found {
+        let packet = &mut publish.packet;
         packet.payload.truncate(size(payload_bytes).min(BYTES_MAX));
         let bytes =
-            packet.topic_name.len() + packet.payload.len() + publication.shared.len() + ENTRY_BYTES;
+            packet.topic_name.len() + packet.payload.len() + publish.shared.len() + ENTRY_BYTES;
         match room.checked_sub(bytes) {
             Some(left) => room = left,
             // Contains at least one message, so that there is a topic to continue after.
@@ -176,7 +176,7 @@ fn retained(
                 break;
             }
         }
-        messages.push(packets::message(publication.into_publish(), published));
+        messages.push(packets::message(publish.into_publish(), published));
     }
     Answer::Retained {
         messages,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use broker::codec::{self, ProtocolVersion, Publication};
+use broker::codec::{self, ProtocolVersion, SharedPublish};
 use broker::{Packet, ReasonCode};
 use bytes::Bytes;
 
@@ -65,24 +65,24 @@ impl Outbox {
     ) -> Result<(), codec::EncodeError> {
         match packet {
             Packet::Publish(publish) if publish.payload.len() >= self.limits.long_bytes() => {
-                self.push_publication(connection, version, &publish.clone().into())
+                self.push_publish(connection, version, &publish.clone().into())
             }
             _ => self.push_short(connection, &|bytes| codec::encode(packet, version, bytes)),
         }
     }
 
-    pub(super) fn push_publication(
+    pub(super) fn push_publish(
         &mut self,
         connection: ConnectionNo,
         version: ProtocolVersion,
-        publication: &Publication,
+        publish: &SharedPublish,
     ) -> Result<(), codec::EncodeError> {
-        let payload = &publication.packet.payload;
+        let payload = &publish.packet.payload;
         if payload.len() < self.limits.long_bytes() {
-            return self.push_short(connection, &|bytes| publication.encode(version, bytes));
+            return self.push_short(connection, &|bytes| publish.encode(version, bytes));
         }
         let mut head = Vec::new();
-        publication.encode_head(version, &mut head)?;
+        publish.encode_head(version, &mut head)?;
         self.push_long(connection, head.into(), payload.clone());
         Ok(())
     }

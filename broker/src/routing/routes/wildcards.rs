@@ -92,14 +92,17 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
     /// Whether the shape of a filter is in use.
     pub(super) fn has_shape(&self, filter: &TopicFilter) -> bool {
         let parts = Parts::of(filter);
-        self.depths.get(&parts.depth).is_some_and(|depth| {
-            let shapes = if parts.below {
-                &depth.below
-            } else {
-                &depth.here
-            };
-            shapes.contains_key(&parts.named)
-        })
+        self.shape(&parts).is_some()
+    }
+
+    fn shape(&self, parts: &Parts<'_>) -> Option<&Shape<K, V>> {
+        let depth = self.depths.get(&parts.depth)?;
+        let shapes = if parts.below {
+            &depth.below
+        } else {
+            &depth.here
+        };
+        shapes.get(&parts.named)
     }
 
     pub(super) fn insert(&mut self, filter: &TopicFilter, key: K, value: V) -> Option<V> {
@@ -126,13 +129,7 @@ impl<K: Copy + Ord, V: Copy> Wildcards<K, V> {
 
     pub(super) fn get(&self, filter: &TopicFilter) -> Option<&List<K, V>> {
         let parts = Parts::of(filter);
-        let depth = self.depths.get(&parts.depth)?;
-        let shapes = if parts.below {
-            &depth.below
-        } else {
-            &depth.here
-        };
-        let shape = shapes.get(&parts.named)?;
+        let shape = self.shape(&parts)?;
         let row = shape.find(&parts.levels(&self.numbers, self.state)?)?;
         Some(&shape.lists[row as usize])
     }

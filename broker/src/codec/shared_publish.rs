@@ -12,14 +12,14 @@ use super::{EncodeError, ProtocolVersion, check, write};
 /// A message may have hundreds of properties and thousands of receivers, so each receiver's packet has only the
 /// properties that differ. The others are shared.
 #[derive(Clone, Debug)]
-pub struct Publication {
+pub struct SharedPublish {
     /// The packet, without the shared properties.
     pub packet: PublishPacket,
     /// The properties that all receivers of the message get.
     pub shared: SharedProperties,
 }
 
-impl Publication {
+impl SharedPublish {
     /// The whole packet.
     #[must_use]
     pub fn into_packet(self) -> Packet {
@@ -66,7 +66,13 @@ impl Publication {
         write::publish(&self.packet, &self.shared.encoded, version, out)
     }
 
-    /// The number of bytes that [`Publication::encode`] would append.
+    /// The work of sending it, for callers that limit the work of a turn: one unit, and one more for each kilobyte.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        1 + (self.packet.payload.len() + self.shared.len()) / 1_024
+    }
+
+    /// The number of bytes that [`SharedPublish::encode`] would append.
     ///
     /// # Errors
     ///
@@ -76,7 +82,7 @@ impl Publication {
     }
 }
 
-impl From<PublishPacket> for Publication {
+impl From<PublishPacket> for SharedPublish {
     /// A packet that shares nothing.
     fn from(packet: PublishPacket) -> Self {
         Self {
@@ -188,7 +194,7 @@ mod tests {
     use crate::codec::decode;
     use crate::routing::message::forwarded;
 
-    fn publication() -> Publication {
+    fn publish() -> SharedPublish {
         let mut properties = Properties::new();
         properties.set_payload_format_indicator(true);
         properties.set_content_type("text/plain".into());
@@ -201,26 +207,26 @@ mod tests {
         packet.properties.set_message_expiry_interval(5);
         packet.properties.set_subscription_identifier(1);
         packet.properties.set_subscription_identifier(2);
-        Publication {
+        SharedPublish {
             packet,
             shared: forwarded(&properties),
         }
     }
 
     #[test]
-    fn a_publication_is_encoded_as_the_whole_packet_is() {
+    fn a_publish_is_encoded_as_the_whole_packet_is() {
         for version in [ProtocolVersion::V5, ProtocolVersion::V311] {
-            let publication = publication();
+            let publish = publish();
             let mut bytes = Vec::new();
-            publication.encode(version, &mut bytes).unwrap();
-            assert_eq!(publication.encoded_len(version), Ok(bytes.len()));
+            publish.encode(version, &mut bytes).unwrap();
+            assert_eq!(publish.encoded_len(version), Ok(bytes.len()));
             let mut head = Vec::new();
-            publication.encode_head(version, &mut head).unwrap();
+            publish.encode_head(version, &mut head).unwrap();
             head.extend_from_slice(b"payload");
             assert_eq!(head, bytes);
 
             let mut whole = Vec::new();
-            crate::codec::encode(&publication.into_packet(), version, &mut whole).unwrap();
+            crate::codec::encode(&publish.into_packet(), version, &mut whole).unwrap();
             assert_eq!(whole.len(), bytes.len());
             let packet = decode(&mut bytes.into(), version, u32::MAX).unwrap();
             let mut again = Vec::new();
@@ -242,12 +248,12 @@ mod tests {
 
     #[test]
     fn a_packet_that_mqtt_forbids_appends_nothing() {
-        let mut publication = publication();
-        publication.packet.packet_id = None;
+        let mut publish = publish();
+        publish.packet.packet_id = None;
         let mut bytes = vec![1];
-        assert!(publication.encode(ProtocolVersion::V5, &mut bytes).is_err());
+        assert!(publish.encode(ProtocolVersion::V5, &mut bytes).is_err());
         assert!(
-            publication
+            publish
                 .encode_head(ProtocolVersion::V5, &mut bytes)
                 .is_err()
         );
