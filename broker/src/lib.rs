@@ -64,4 +64,4 @@ pub use routing::message::properties_bytes;
 pub use time::Time;
 pub use topic::{TopicError, TopicFilter, TopicName, topic_matches};
 pub use util::hash::SeededState;
-pub use util::{lean_bincode, sorted};
+pub use util::{binary, sorted};

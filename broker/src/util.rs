@@ -1,6 +1,6 @@
 //! Containers and helpers that know nothing of MQTT.
 
+pub mod binary;
 pub(crate) mod hash;
-pub mod lean_bincode;
 pub mod sorted;
 pub(crate) mod timers;

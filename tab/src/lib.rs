@@ -42,7 +42,7 @@ mod protocol;
 mod settings;
 mod tab;
 
-pub use broker::{Stats, Time, lean_bincode, sorted, topic_matches};
+pub use broker::{Stats, Time, binary, sorted, topic_matches};
 pub use election::warm_up::warm_up;
 pub use endpoint::port::{PortInput, PortNo, PortOutput};
 pub use io::{Input, LockEvent, LockRequest, Output};

@@ -5,10 +5,9 @@
 //! record = length crc body             32 bits each, big-endian; of the body, and of length and body
 //! ```
 
-use bincode::Options;
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-use crate::lean_bincode;
+use crate::binary::{self, Integers};
 use crate::persistence::record::{Record, RecordError};
 
 /// The version of the following records. A record starts with its length, which never starts with such a byte.
@@ -39,7 +38,7 @@ impl RecordWriter {
         }
         let start = bytes.len();
         bytes.extend([0; HEADER_BYTES]);
-        let Ok(()) = layout().serialize_into(&mut *bytes, record) else {
+        let Ok(()) = binary::write(record, bytes) else {
             unreachable!("memory takes every record")
         };
         let length = u32::try_from(bytes.len() - start - HEADER_BYTES);
@@ -118,18 +117,12 @@ impl<'a> Iterator for RecordReader<'a> {
             if check(length, body) != crc {
                 return Some(Err(RecordError::Damaged { offset }));
             }
-            let record = lean_bincode::read(layout(), body);
-            return Some(match record {
+            return Some(match binary::read(Integers::Variable, body) {
                 Ok(record) => Ok((offset, record)),
                 Err(_) => Err(RecordError::Unreadable { offset }),
             });
         }
     }
-}
-
-/// Small numbers are short. No bytes may follow a record in its frame.
-fn layout() -> impl Options {
-    bincode::DefaultOptions::new()
 }
 
 /// The CRC-32 of zip and PNG, with a table of 1 kB.

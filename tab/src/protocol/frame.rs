@@ -1,9 +1,9 @@
 //! The frames of a lane, and their bytes.
 
-use bincode::Options as _;
+use broker::Packet;
+use broker::binary::{self, Integers};
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::PacketType;
-use broker::{Packet, lean_bincode};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub(crate) const MAGIC: [u8; 4] = *b"TMQ1";
 pub(crate) const FRAME_BYTES_FULL: usize = 1 << 20;
 
 /// Largest accepted frame: a full one and one packet of MQTT's maximum size.
-const FRAME_BYTES_MAX: u64 = FRAME_BYTES_FULL as u64 + (256 << 20);
+const FRAME_BYTES_MAX: usize = FRAME_BYTES_FULL + (256 << 20);
 
 /// Number of one MQTT connection of a tab. Numbers are never reused, so a late answer to an earlier connection reaches
 /// no later one.
@@ -81,26 +81,22 @@ impl LaneMessage {
     }
 }
 
-fn options() -> impl bincode::Options {
-    bincode::DefaultOptions::new()
-        .with_limit(FRAME_BYTES_MAX)
-        .reject_trailing_bytes()
-}
-
 impl Frame {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        // Serialization fails only beyond FRAME_BYTES_MAX, which no frame reaches: oversized packets were refused
-        // earlier. The receiver refuses an empty body as foreign.
-        if options().serialize_into(&mut bytes, self).is_err() {
-            bytes.truncate(MAGIC.len());
-        }
+        // The layout has a place for every frame. The receiver would refuse a part as foreign.
+        let written = binary::write(self, &mut bytes);
+        debug_assert_eq!(written, Ok(()));
         bytes
     }
 
     /// `None`: the bytes are no frame.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        lean_bincode::read(options(), bytes.strip_prefix(&MAGIC)?).ok()
+        let body = bytes.strip_prefix(&MAGIC)?;
+        if body.len() > FRAME_BYTES_MAX {
+            return None;
+        }
+        binary::read(Integers::Variable, body).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use gloo_worker::Codec;
 use js_sys::Uint8Array;
 use serde::{Deserialize, Serialize};
-use tab::lean_bincode;
+use tab::binary::{self, Integers};
 use wasm_bindgen::{JsCast, JsValue, UnwrapThrowExt};
 
 /// Writes and reads the same bytes as gloo's own codec, without the error texts that no caller sees.
@@ -25,7 +25,5 @@ impl Codec for Terse {
 
 /// Reads a value that `bincode::serialize` wrote. `None` if the bytes are not such a value.
 pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Option<T> {
-    use bincode::Options as _;
-    let options = bincode::DefaultOptions::new().with_fixint_encoding();
-    lean_bincode::read(options.allow_trailing_bytes(), bytes).ok()
+    binary::read(Integers::Fixed, bytes).ok()
 }
