@@ -4,6 +4,7 @@ mod clients;
 mod disk;
 mod durability;
 mod failover;
+mod golden;
 mod lanes;
 mod moves;
 mod neighbours;
