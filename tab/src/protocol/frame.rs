@@ -165,3 +165,6 @@ fn rest(bytes: &[u8]) -> codec::DecodeError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
