@@ -5,7 +5,7 @@ mod intake;
 #[cfg(test)]
 mod tests;
 
-use broker::access::AllowAll;
+use broker::access::Access;
 use broker::codec::{self, ProtocolVersion, SharedPublish};
 use broker::sorted::{Map, Set};
 use broker::{
@@ -95,6 +95,7 @@ pub(crate) struct State<'a> {
     pub(crate) is_durable: bool,
     /// The state of the previous broker.
     pub(crate) pieces: &'a [Vec<u8>],
+    pub(crate) access: Box<dyn Access>,
 }
 
 impl HostedBroker {
@@ -102,7 +103,7 @@ impl HostedBroker {
         now: Time,
         term: Term,
         own_tab: TabId,
-        state: &State<'_>,
+        state: State<'_>,
         settings: &Settings,
     ) -> (Self, Restored) {
         let config = Config {
@@ -112,7 +113,7 @@ impl HostedBroker {
             ..settings.of_broker()
         };
         let pieces = state.pieces.iter().map(Vec::as_slice);
-        let (broker, restored) = Broker::restore(config, Box::new(AllowAll), pieces, now);
+        let (broker, restored) = Broker::restore(config, state.access, pieces, now);
         let hosted_broker = Self {
             term,
             own_tab,

@@ -26,9 +26,11 @@
 //! - `lane`: one end of a lane with its back-pressure, and the uplink to a broker in another tab.
 //! - `endpoint`: MQTT connections of this tab: clients and ports.
 //! - `hosted_broker`: the broker in this tab, with its lanes and connections.
+//! - [`access`]: the rules that a hosted broker gets.
 //! - `log`: the log of a leading broker, and the interface to its database, [`storage`].
 //! - `page`: the page's credit, and when [`Notices`] leave.
 
+pub mod access;
 pub mod api;
 
 mod election;

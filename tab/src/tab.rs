@@ -10,9 +10,12 @@ mod presence;
 mod suspension;
 mod turn;
 
+use std::sync::Arc;
+
 use broker::Time;
 use broker::sorted::Map;
 
+use crate::access::AccessPolicy;
 use crate::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, Problem, Role, Source,
     TabStats, Term, Visibility,
@@ -42,20 +45,28 @@ pub struct Tab {
     tab_id: TabId,
     build: String,
     settings: Settings,
+    access: Arc<dyn AccessPolicy>,
     joined: Option<Joined>,
     notices: Vec<Notice>,
     page_credit: PageCredit,
 }
 
 impl Tab {
-    /// Creates a tab on no channel. `tab_id` must be random. `build` names the build to people.
+    /// Creates a tab on no channel. `tab_id` must be random. `build` names the build to people. `access` has the rules of
+    /// the brokers that this tab hosts.
     #[must_use]
-    pub fn new(tab_id: TabId, build: String, settings: Settings) -> Self {
+    pub fn new(
+        tab_id: TabId,
+        build: String,
+        settings: Settings,
+        access: Arc<dyn AccessPolicy>,
+    ) -> Self {
         let page_credit = PageCredit::new(settings.to_page_window_bytes);
         Self {
             tab_id,
             build,
             settings,
+            access,
             joined: None,
             notices: Vec::new(),
             page_credit,
@@ -178,6 +189,7 @@ impl Tab {
                 candidacy: options.candidacy,
             },
             settings: self.settings.clone(),
+            access: Arc::clone(&self.access),
             last_turn: now,
             presence: Presence::new(self.settings.tabs_max),
             highest_term: None,
@@ -204,6 +216,7 @@ struct Joined {
     tab_id: TabId,
     profile: Profile,
     settings: Settings,
+    access: Arc<dyn AccessPolicy>,
     /// When the last input came.
     last_turn: Time,
     presence: Presence,

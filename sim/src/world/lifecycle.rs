@@ -1,7 +1,9 @@
 //! Opening and ending of tabs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use tab::access::AllowAll;
 use tab::control::ControlMessage;
 use tab::{Tab, TabId};
 
@@ -37,7 +39,12 @@ impl World<'_> {
         let is_other = self.prng.chance(self.plan.other_build_per_mille);
         self.oracle.tally.tabs_of_another_build += u64::from(is_other);
         let build = if is_other { "sim-next" } else { "sim" };
-        let tab = Tab::new(id, build.to_owned(), self.plan.settings.clone());
+        let tab = Tab::new(
+            id,
+            build.to_owned(),
+            self.plan.settings.clone(),
+            Arc::new(AllowAll),
+        );
         self.trace.tab(self.now_us, id, || {
             format!("opens, tab {id} of user {user}")
         });

@@ -4,8 +4,10 @@
 //! whole failover code while all tabs wait.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use broker::Time;
+use broker::access::AllowAll;
 
 use crate::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, Command, ConnectOptions, Durability, Notice,
@@ -62,8 +64,12 @@ impl Stage {
         let place = self.tabs.len();
         self.entered += 1;
         let id = TabId::from_entropy(self.entered);
-        self.tabs
-            .push(Tab::new(id, String::new(), Settings::default()));
+        self.tabs.push(Tab::new(
+            id,
+            String::new(),
+            Settings::default(),
+            Arc::new(AllowAll),
+        ));
         let open = Command::Open(OpenOptions {
             channel: "rehearsal".to_owned(),
             visibility: Visibility::default(),

@@ -1,3 +1,4 @@
+use broker::access::AllowAll;
 use broker::packet::publish::PublishPacket;
 
 use super::*;
@@ -16,10 +17,11 @@ fn a_tab_that_ignores_the_window_is_reset() {
     let state = State {
         is_durable: false,
         pieces: &[],
+        access: Box::new(AllowAll),
     };
     let now = Time::from_ms(1_000);
     let [own, other] = [1, 2].map(TabId::from_entropy);
-    let (mut broker, _) = HostedBroker::new(now, Term(1), own, &state, &settings);
+    let (mut broker, _) = HostedBroker::new(now, Term(1), own, state, &settings);
     let mut out = Vec::new();
     broker.on_bind(now, other, 1, &mut out);
     let mut lane = LaneEnd::new(broker.lane(other), 1, settings.to_broker());

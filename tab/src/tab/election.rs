@@ -113,9 +113,10 @@ impl Joined {
         let state = State {
             is_durable: beginning.log.is_some(),
             pieces: &beginning.pieces,
+            access: self.access.of_broker(),
         };
         let (hosted_broker, restored) =
-            HostedBroker::new(turn.now, term, self.tab_id, &state, &self.settings);
+            HostedBroker::new(turn.now, term, self.tab_id, state, &self.settings);
         let after_ms = self.watch.broker_seen.map(|seen| turn.now.ms_since(seen));
         self.highest_term = Some(term);
         self.watch.unproven = UnprovenClaims::default();

@@ -1,5 +1,6 @@
 //! Two or three tabs on one channel, and the notices of their pages.
 
+mod access;
 mod clients;
 mod disk;
 mod durability;

@@ -1,5 +1,8 @@
 //! Databases that fail, hang, or have lost data.
 
+use std::sync::Arc;
+
+use tab::access::AllowAll;
 use tab::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
 };
@@ -481,7 +484,7 @@ fn a_probe_of_a_broker_whose_database_fails_is_not_answered() {
 #[test]
 fn a_page_that_is_shown_before_the_tab_holds_its_lock_has_the_database_opened_once() {
     let id = id(1);
-    let mut tab = Tab::new(id, String::new(), Settings::default());
+    let mut tab = Tab::new(id, String::new(), Settings::default(), Arc::new(AllowAll));
     let open = Command::Open(OpenOptions {
         channel: "test".to_owned(),
         visibility: Visibility::Hidden,

@@ -1,7 +1,9 @@
 //! A few tabs on one channel, connected without delays. Time passes only in [`World::pass`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
+use tab::access::{AccessPolicy, AllowAll};
 use tab::api::{
     Candidacy, ClientCommand, ClientNo, ClientNotice, ClientStatus, Command, ConnectOptions,
     Durability, EventKind, Message, Notice, OpenOptions, Publication, QoS, RequestId, Role,
@@ -57,6 +59,8 @@ pub(crate) struct World {
     pub(crate) has_no_locks: bool,
     /// There is no substitute for Web Locks either.
     pub(crate) has_no_mutex: bool,
+    /// The rules of tabs that start from now on.
+    pub(crate) access: Arc<dyn AccessPolicy>,
     requests: u64,
 }
 
@@ -167,6 +171,7 @@ impl World {
             restless: BTreeSet::new(),
             has_no_locks: false,
             has_no_mutex: false,
+            access: Arc::new(AllowAll),
             requests: 0,
         };
         for number in 1..=count {
@@ -179,7 +184,12 @@ impl World {
 
     pub(crate) fn start(&mut self, tab_id: TabId) {
         let node = Node {
-            tab: Tab::new(tab_id, "test".to_owned(), Settings::default()),
+            tab: Tab::new(
+                tab_id,
+                "test".to_owned(),
+                Settings::default(),
+                Arc::clone(&self.access),
+            ),
             lanes: BTreeSet::new(),
             notices: Vec::new(),
             ports: Vec::new(),

@@ -1,9 +1,11 @@
 //! The worker: a loop around the tab's state machine.
 
 use core::convert::Infallible;
+use std::sync::Arc;
 
 use gloo_worker::{HandlerId, Worker, WorkerScope};
 use js_sys::{Reflect, Uint8Array};
+use tab::access::AllowAll;
 use tab::api::{Command, Durability, Notice, Source};
 use tab::sorted::Map;
 use tab::{ChannelName, Input, Lane, Notices, Output, PortInput, Settings, Tab, TabId, Time};
@@ -129,7 +131,12 @@ impl RunLoop {
         };
         let on_timer = report.clone();
         Self {
-            tab: Tab::new(entropy.tab_id(), BUILD.to_owned(), settings),
+            tab: Tab::new(
+                entropy.tab_id(),
+                BUILD.to_owned(),
+                settings,
+                Arc::new(AllowAll),
+            ),
             clock: Clock::new(),
             timer: Timer::new(move || on_timer.input(Input::Timeout)),
             page: None,
