@@ -47,6 +47,9 @@ pub struct Broker {
     unsent: Vec<Output>,
 }
 
+/// As many comparisons of a topic with a pattern take about the time of one packet.
+const PATTERNS_A_UNIT: usize = 16;
+
 /// Milliseconds until the next timeout while more is to be sent than one input may send. Other inputs come in between.
 const PAUSE_MS: u64 = 1;
 
@@ -107,6 +110,24 @@ impl Broker {
         self.carry_out(now, input, &mut outputs);
         self.persistence.finish_input(&mut outputs, out);
         self.unsent = outputs;
+    }
+
+    /// The work of handling `input`, for callers that limit the work of a turn: one unit, and more for a packet whose cost its
+    /// sender chooses. A topic filter is one more, as are a kilobyte of a topic and its comparison with 16 wildcard
+    /// patterns. [`SharedPublish::work`](crate::codec::SharedPublish::work) counts the outputs.
+    #[must_use]
+    pub fn work_of(&self, input: &Input) -> usize {
+        let Input::Packet(_, packet) = input else {
+            return 1;
+        };
+        1 + match packet {
+            Packet::Publish(publish) => {
+                publish.topic_name.len() / 1_024 + self.subscriptions.patterns() / PATTERNS_A_UNIT
+            }
+            Packet::Subscribe(subscribe) => subscribe.filters.len(),
+            Packet::Unsubscribe(unsubscribe) => unsubscribe.filters.len(),
+            _ => 0,
+        }
     }
 
     fn carry_out(&mut self, now: Time, input: Input, out: &mut Vec<Output>) {

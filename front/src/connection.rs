@@ -347,7 +347,8 @@ impl Frames {
     /// Takes whole packets out of the buffer, a limited number at once; returns whether there may be more.
     fn decode(&mut self, packets: &mut Vec<Packet>) -> Result<bool, DecodeError> {
         if self.taken.is_empty() {
-            self.taken = self.buffer.split().freeze();
+            // `split` would leave a second handle on the memory, and the way back would copy it.
+            self.taken = mem::take(&mut self.buffer).freeze();
             self.chunk = self.taken.len();
         }
         while packets.len() < PACKETS_AT_ONCE {
@@ -357,7 +358,7 @@ impl Frames {
             };
             let version = self.version.unwrap_or_default();
             let Some(mut packet) = codec::decode(&mut self.taken, version, maximum)? else {
-                // The beginning of a large packet is not copied: nothing else refers to its memory.
+                // The beginning of a large packet is not copied: decoded packets have let go of its memory.
                 self.buffer = BytesMut::from(mem::take(&mut self.taken));
                 return Ok(false);
             };
@@ -424,5 +425,24 @@ mod tests {
         assert_eq!(step(), (PACKETS_AT_ONCE, true));
         assert_eq!(step(), (1, false));
         assert_eq!(frames.buffer[..], b"\xc0"[..]);
+    }
+
+    #[test]
+    fn the_beginning_of_a_large_packet_is_not_copied() {
+        let mut frames = Frames::new(10_000_000);
+        frames.version = Some(ProtocolVersion::V5);
+        frames.buffer.reserve(1_000_000);
+        let place = frames.buffer.as_ptr();
+        // A PUBLISH of 900,000 bytes.
+        frames.buffer.extend(b"\x30\xa0\xf7\x36\x00\x01t\x00");
+        let mut packets = Vec::new();
+        for _ in 0..899 {
+            frames.buffer.extend([7; 1_000]);
+            assert_eq!(frames.decode(&mut packets), Ok(false));
+            assert_eq!(frames.buffer.as_ptr(), place);
+        }
+        frames.buffer.extend([7; 996]);
+        assert_eq!(frames.decode(&mut packets), Ok(false));
+        assert_eq!(packets.len(), 1);
     }
 }

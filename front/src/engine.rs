@@ -359,7 +359,7 @@ impl Engine {
     }
 
     fn handle_one(&mut self, input: Input, out: &mut Vec<Output>) {
-        self.intake.count(1);
+        self.intake.count(self.broker.work_of(&input));
         self.broker.handle(self.clock.now(), input, out);
         self.carry_out(out);
     }
@@ -620,6 +620,22 @@ mod tests {
         world.packets(&flooder, &packet.repeat(20));
         world.turn();
         assert_eq!(receiver.received().len(), 2);
+    }
+
+    #[test]
+    fn a_subscribe_counts_with_all_its_filters() {
+        let mut world = World::new(broker::Config::default());
+        let mut subscriber = world.connect();
+        let mut other = world.connect();
+        // 25 filters, "a" to "y", 25 units each.
+        let filters: Vec<u8> = (b'a'..b'z').flat_map(|name| [0, 1, name, 0]).collect();
+        let subscribe = [&b"\x82\x67\x00\x01\x00"[..], &filters].concat();
+        world.packets(&subscriber, &subscribe.repeat(WORK));
+        world.packets(&other, PINGREQ);
+        world.turn();
+        assert_eq!(other.received(), [0xd0]);
+        // Each is answered, which is another unit: three fill a row, and the slice has room for three rows.
+        assert_eq!(subscriber.received().len(), 8);
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Intake {
         self.work = 0;
     }
 
-    /// Adds work: one for each packet to or from the broker, and one for each kilobyte of a payload that it sends.
+    /// Adds [work](broker::Broker::work_of).
     pub(crate) fn count(&mut self, work: usize) {
         self.work = self.work.saturating_add(work);
     }

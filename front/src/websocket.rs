@@ -32,6 +32,9 @@ const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
 /// The bytes of a message that is sent. A packet with more spans several, because the WebSocket library copies a whole message.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// How much is read before other tasks run. The library reads frames in a loop until a message is complete, and a frame may be
+/// empty.
+const TURN_BYTES: usize = 64 * 1024;
 /// The bytes of a client's control frame before its payload: two, and the mask.
 const CONTROL_HEADER_BYTES: usize = 6;
 
@@ -59,11 +62,13 @@ pub(crate) async fn accept(
         socket,
         allowance: Arc::clone(&allowance),
         receiving: Arc::clone(&receiving),
+        turn_bytes: 0,
     };
     let message_bytes_max = maximum_packet_size as usize + MESSAGE_EXTRA_BYTES;
     let config = WebSocketConfig::default()
         .max_message_size(Some(message_bytes_max))
-        .max_frame_size(Some(message_bytes_max));
+        .max_frame_size(Some(message_bytes_max))
+        .read_buffer_size(TURN_BYTES);
     let handshake = accept_hdr_async_with_config(gate, choose_subprotocol, Some(config));
     let (sink, messages) = timeout(time, handshake).await.ok()?.ok()?.split();
     let source = WebSocketSource {
@@ -173,6 +178,8 @@ struct Gate {
     /// The bytes that may still be read; `usize::MAX` is no limit.
     allowance: Arc<AtomicUsize>,
     receiving: Arc<Receiving>,
+    /// Read since other tasks ran.
+    turn_bytes: usize,
 }
 
 impl AsyncRead for Gate {
@@ -181,11 +188,17 @@ impl AsyncRead for Gate {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.turn_bytes >= TURN_BYTES {
+            self.turn_bytes = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         ready!(self.receiving.poll_room(context));
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
         let count = buffer.filled().len() - before;
         self.receiving.received(count);
+        self.turn_bytes += count;
         let allowance = self.allowance.load(Ordering::Relaxed);
         if allowance != usize::MAX {
             let Some(left) = allowance.checked_sub(count) else {

@@ -603,8 +603,8 @@ impl HostedBroker {
 
     fn broker(&mut self, now: Time, input: Input, out: &mut Vec<HostedBrokerOutput>) {
         let mut outputs = core::mem::take(&mut self.scratch);
+        self.intake.count(self.broker.work_of(&input));
         self.broker.handle(now, input, &mut outputs);
-        self.intake.count(1);
         for output in outputs.drain(..) {
             match output {
                 Output::Send(id, packet) => self.send(id, packet, out),

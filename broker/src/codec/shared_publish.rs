@@ -69,7 +69,12 @@ impl SharedPublish {
     /// The work of sending it, for callers that limit the work of a turn: one unit, and one more for each kilobyte.
     #[must_use]
     pub fn work(&self) -> usize {
-        1 + (self.packet.payload.len() + self.shared.len()) / 1_024
+        let PublishPacket {
+            topic_name,
+            payload,
+            ..
+        } = &self.packet;
+        1 + (topic_name.len() + payload.len() + self.shared.len()) / 1_024
     }
 
     /// The number of bytes that [`SharedPublish::encode`] would append.

@@ -28,10 +28,14 @@ impl Subscriptions {
         self.routes.len() + self.shared.len()
     }
 
+    /// The number of wildcard patterns with which each message is compared.
+    pub(crate) fn patterns(&self) -> usize {
+        self.routes.patterns() + self.shared.patterns()
+    }
+
     /// Whether there are at most `max` wildcard patterns, that of `filter` included.
     pub(crate) fn has_pattern_within(&self, filter: &TopicFilter, max: usize) -> bool {
-        let patterns = self.routes.patterns() + self.shared.patterns();
-        patterns < max
+        self.patterns() < max
             || match filter.share() {
                 Some(_) => self.shared.has_pattern(filter),
                 None => self.routes.has_pattern(filter),

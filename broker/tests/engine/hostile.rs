@@ -547,3 +547,28 @@ fn what_has_expired_does_not_count() {
     let held: usize = views.iter().map(|view| view.bytes).sum();
     assert_eq!(load.broker.session_bytes(), held);
 }
+
+#[test]
+fn the_work_of_a_packet_grows_with_all_that_its_sender_chooses() {
+    let mut load = Load::new(Config::default());
+    let conn = ConnId(1);
+    load.connect(conn, client("a"));
+    let work = |load: &Load, packet: Packet| load.broker.work_of(&Input::Packet(conn, packet));
+    let publish = |topic: &str| PublishPacket::new(topic, Vec::new(), QoS::AtMostOnce);
+    assert_eq!(work(&load, Packet::PingReq), 1);
+    assert_eq!(work(&load, Packet::Publish(publish("t"))), 1);
+    let long = "t".repeat(10 * 1_024);
+    assert_eq!(work(&load, Packet::Publish(publish(&long))), 11);
+    let filters = |count: usize| {
+        let filters = (0..count).map(|number| format!("{}#", "+/".repeat(number)));
+        let mut subscribe = SubscribePacket::new(1);
+        for filter in filters {
+            subscribe = subscribe.add_filter(filter, QoS::AtMostOnce);
+        }
+        subscribe
+    };
+    assert_eq!(work(&load, Packet::Subscribe(filters(100))), 101);
+    // Each is another pattern.
+    load.packet(conn, Packet::Subscribe(filters(100)));
+    assert_eq!(work(&load, Packet::Publish(publish("t"))), 1 + 100 / 16);
+}

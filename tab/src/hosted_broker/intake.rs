@@ -71,7 +71,7 @@ impl Intake {
         }
     }
 
-    /// Adds work: one for each packet to or from the broker, and one for each kilobyte of a message.
+    /// Adds [work](broker::Broker::work_of).
     pub(crate) fn count(&mut self, work: usize) {
         self.work = self.work.saturating_add(work);
     }
