@@ -1,6 +1,7 @@
 // A client of the bus, with the names and options of MQTT.js.
 
 import { onAbort } from './abort.js';
+import { Calls, type Codes } from './calls.js';
 import {
     type ConnectOptions, type Filters, type PublishOptions, type SubscribeOptions, connectOptions, publicationOf, shown, string, subscriptionsOf,
 } from './client-options.js';
@@ -9,7 +10,7 @@ import { TabmqError, aborted, hex, problem, refused } from './errors.js';
 import type { Hub, HubListener } from './hub.js';
 import { type Bytes, type Message, type QoS, type Received, ReceivedMessage } from './message.js';
 import { messageStream } from './message-stream.js';
-import { decodeUtf8, encodeUtf8 } from './utf8.js';
+import { Requests } from './requests.js';
 import type * as wire from './wire.js';
 
 export interface Grant {
@@ -54,17 +55,6 @@ export interface Reading {
 
 type Callback<T> = (error: TabmqError | null, result?: T) => void;
 
-/** A request to the broker that has no answer yet. */
-interface Call {
-    make(request: number): wire.ClientCommand;
-    resolve(codes: Uint8Array | number): void;
-    reject(error: TabmqError): void;
-    /** Whether it is sent again if the worker ends without an answer. */
-    readonly isRepeated: boolean;
-    /** Bytes of the message that it publishes; otherwise 0. */
-    readonly size: number;
-}
-
 interface Reader {
     readonly subscription: wire.Subscription;
     readonly onMessage: (message: Message) => void;
@@ -72,17 +62,10 @@ interface Reader {
     reject(error: TabmqError): void;
 }
 
-/** With more unacknowledged bytes than this, further messages wait in the page. */
-const HIGH_WATER = 2 << 20;
 /** With more unacknowledged bytes than this, including waiting ones, `publish` refuses further messages. */
 const BUFFERED_MAX = 64 << 20;
-/** Maximum time without any answer (ms) for which the end of a client waits for outstanding answers. */
-const END_MS = 5_000;
-/** The longest delay that a timer accepts (ms). */
-const TIMER_MAX = 0x7fff_ffff;
 /** Time (ms) for which messages that nobody reads block others before the client emits an error. */
 const UNHEARD_MS = 3_000;
-const NO_MATCHING_SUBSCRIBERS = 0x10;
 const SESSION_TAKEN_OVER = 0x8e;
 
 /** One MQTT 5 client. It runs in the tab's worker, and stays connected when the broker moves to another tab. */
@@ -92,22 +75,14 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     readonly #command: wire.ConnectOptions;
     readonly #onEnd: () => void;
     readonly #listener: HubListener;
-    /** Requests that the worker has, in order. */
-    readonly #calls = new Map<number, Call>();
-    /** Requests that the worker does not have yet. */
-    #queue: Call[] = [];
+    readonly #calls: Calls;
+    readonly #requests: Requests;
     /** Granted subscriptions of `subscribe`. A new worker gets them again. */
     readonly #subscriptions = new Map<string, wire.Subscription>();
     readonly #readers = new Map<number, Reader>();
-    readonly #requests = new Map<string, { resolve(message: Message): void; reject(error: TabmqError): void }>();
-    /** Resume the callers that wait for the next answer, or for the end of all answers. */
-    #waiters: Array<() => void> = [];
     /** Messages that arrived after the last listener was removed. */
     #undelivered: Message[] = [];
     #clientId = '';
-    /** Bytes of unacknowledged messages, and the part of them that the worker has. */
-    #buffered = 0;
-    #sent = 0;
     #isListening = false;
     #state: 'connecting' | 'connected' | 'offline' | 'ended' = 'connecting';
     #failure: TabmqError | undefined;
@@ -115,7 +90,6 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
     #lastReader = 0;
     /** Number of messages received. */
     #received = 0;
-    #responses: { topic: string; reading: Reading } | undefined;
 
     /** @internal */
     constructor(hub: Hub, options: ConnectOptions, onEnd: () => void) {
@@ -124,6 +98,12 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#onEnd = onEnd;
         this.#command = connectOptions(options);
         this.#no = hub.addClient((notice) => this.#onNotice(notice));
+        this.#calls = new Calls(hub, (command) => this.#send(command));
+        this.#requests = new Requests({
+            publish: (...publication) => this.#publish(...publication),
+            read: (topic, onMessage) => this.read(topic, { qos: 1 }, onMessage),
+            over: () => this.#state === 'ended' ? this.#endReason() : undefined,
+        });
         this.#listener = {
             opened: () => this.#connect(),
             stopped: () => this.#onWorkerStopped(),
@@ -151,7 +131,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
 
     /** Bytes of published messages that are not acknowledged, or, with QoS 0, not sent to the broker yet. */
     get bufferedAmount(): number {
-        return this.#buffered;
+        return this.#calls.bytes;
     }
 
     override on<Name extends keyof ClientEvents>(name: Name, listener: (...args: ClientEvents[Name]) => void): this {
@@ -172,7 +152,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      */
     publish(topic: string, payload: Bytes | string, options?: PublishOptions | Callback<number>, callback?: Callback<number>): this {
         const [given, done] = typeof options === 'function' ? [{}, options] : [options ?? {}, callback];
-        const published = this.#buffered > BUFFERED_MAX
+        const published = this.#calls.bytes > BUFFERED_MAX
             ? Promise.reject(new TabmqError('too-many', 'More than 64 MiB wait to be published already.'))
             : this.#publish(topic, payload, given);
         published.then((code) => done?.(null, code), (error) => this.#reportTo(error, done));
@@ -233,7 +213,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             throw new TabmqError('invalid-option', `Topic filters are a string or an array, not ${shown(filters)}.`);
         }
         const all = [filters].flat().map((it) => string(it, 'A topic filter'));
-        const codes = await this.#ask((request) => ({ Unsubscribe: [request, all] }), signal) as Uint8Array;
+        const codes = await this.#calls.ask((request) => ({ Unsubscribe: [request, all] }), { signal }) as Uint8Array;
         all.forEach((filter, index) => codes[index]! < 0x80 && this.#subscriptions.delete(filter));
         const failed = codes.findIndex((code) => code >= 0x80);
         if (failed >= 0) {
@@ -263,43 +243,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
      */
     request(topic: string, payload: Bytes | string, given: PublishOptions & { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}):
     Promise<Message> {
-        const { timeout = 10_000, signal, ...options } = given ?? {};
-        const giveUp = new AbortController();
-        const correlation = random();
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        let forget: (() => void) | undefined;
-        const response = new Promise<Message>((resolve, reject) => {
-            if (signal?.aborted) {
-                return reject(aborted(signal));
-            }
-            if (this.#state === 'ended') {
-                return reject(this.#endReason());
-            }
-            if (typeof timeout !== 'number' || !(timeout >= 0)) {
-                return reject(new TabmqError('invalid-option', `timeout is a number of milliseconds, not ${shown(timeout)}.`));
-            }
-            this.#requests.set(correlation, { resolve, reject });
-            forget = signal && onAbort(signal, () => reject(aborted(signal)));
-            timer = setTimeout(() => reject(new TabmqError('timeout', `Nobody answered on ${topic} within ${timeout} ms.`)), Math.min(timeout, TIMER_MAX));
-            const ask = async (): Promise<void> => {
-                const { topic: responseTopic, reading } = this.#listenForResponses();
-                // The subscription precedes the request, so the response may arrive before the SUBACK.
-                reading.granted.catch(reject);
-                const properties = { ...options.properties, responseTopic, correlationData: encodeUtf8(correlation) };
-                const given = { qos: 1, ...options, properties } as const;
-                const code = await this.#publish(topic, payload, given, giveUp.signal);
-                if (code === NO_MATCHING_SUBSCRIBERS && !given.retain) {
-                    throw new TabmqError('refused', `Nobody has subscribed to ${topic}, so nobody can answer.`, { reasonCode: code });
-                }
-            };
-            ask().catch(reject);
-        });
-        return response.finally(() => {
-            this.#requests.delete(correlation);
-            clearTimeout(timer);
-            forget?.();
-            giveUp.abort();
-        });
+        return this.#requests.request(topic, payload, given ?? {});
     }
 
     /** Disconnects for good. With `force`, it does not wait for acknowledgements. */
@@ -318,7 +262,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             return;
         }
         if (!force) {
-            await this.#settled();
+            await this.#calls.settled();
         }
         if (this.#hub.isOpen) {
             this.#send({ Disconnect: { with_will: false } });
@@ -388,7 +332,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 reader.reject(new TabmqError('closed', 'Nobody reads it any more.'));
                 if (this.#hub.isOpen && this.#state !== 'ended') {
                     // The reader is gone whatever the broker answers.
-                    await this.#ask((request) => ({ Release: [request, no] })).catch(() => undefined);
+                    await this.#calls.ask((request) => ({ Release: [request, no] })).catch(() => undefined);
                 }
             },
         };
@@ -409,7 +353,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#isListening = this.hasListeners('message');
         this.#send({ Listen: this.#isListening });
         for (const [filter, subscription] of this.#subscriptions) {
-            this.#call({
+            this.#calls.send({
                 make: (request) => ({ Subscribe: [request, [subscription]] }),
                 resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#dropSubscription(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
                 reject: () => undefined,
@@ -420,7 +364,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         for (const [no, { subscription }] of this.#readers) {
             this.#send({ Read: [no, subscription] });
         }
-        this.#pump();
+        this.#calls.pump();
     }
 
     /** The broker refused a subscription that it had granted before. */
@@ -433,67 +377,6 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#hub.send({ Client: [this.#no, command] });
     }
 
-    #call(call: Call): void {
-        const request = this.#hub.nextRequest();
-        this.#calls.set(request, call);
-        this.#sent += call.size;
-        this.#send(call.make(request));
-    }
-
-    /** Sends waiting requests to the worker, in order, up to `HIGH_WATER` unacknowledged bytes. */
-    #pump(): void {
-        let first: Call | undefined;
-        let taken = 0;
-        while (this.#hub.isOpen && (first = this.#queue[taken]) !== undefined && (first.size === 0 || this.#sent <= HIGH_WATER)) {
-            taken += 1;
-            this.#call(first);
-        }
-        this.#queue.splice(0, taken);
-    }
-
-    /** Queues a request. An abort removes it if the worker does not have it yet. */
-    #ask(make: Call['make'], signal?: AbortSignal, isRepeated = true, size = 0, undo?: (codes: Uint8Array | number) => void):
-    Promise<Uint8Array | number> {
-        return new Promise((resolve, reject) => {
-            if (signal?.aborted) {
-                return reject(aborted(signal));
-            }
-            if (this.#state === 'ended') {
-                return reject(this.#endReason());
-            }
-            let isAborted = false;
-            const over = (): void => {
-                this.#buffered -= size;
-                forget?.();
-            };
-            const call: Call = {
-                make,
-                resolve: (codes) => {
-                    over();
-                    isAborted ? undo?.(codes) : resolve(codes);
-                },
-                reject: (error) => {
-                    over();
-                    reject(error);
-                },
-                isRepeated,
-                size,
-            };
-            const forget = signal && onAbort(signal, () => {
-                const index = this.#queue.indexOf(call);
-                if (index >= 0) {
-                    this.#queue.splice(index, 1);
-                    return call.reject(aborted(signal));
-                }
-                isAborted = true;
-                reject(aborted(signal));
-            });
-            this.#buffered += size;
-            this.#queue.push(call);
-            this.#pump();
-        });
-    }
-
     #publish(topic: string, payload: Bytes | string, options: PublishOptions, signal?: AbortSignal): Promise<number> {
         let publication: wire.Publication;
         try {
@@ -503,7 +386,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             return Promise.reject(error);
         }
         const size = publication.payload.length + publication.topic.length;
-        const asked = this.#ask((request) => ({ Publish: [request, publication] }), signal, publication.qos === 'AtLeastOnce', size || 1);
+        const asked = this.#calls.ask((request) => ({ Publish: [request, publication] }), { signal, isRepeated: publication.qos === 'AtLeastOnce', size: size || 1 });
         return asked.then((code) => {
             if (code as number >= 0x80) {
                 throw refused(`The message on ${topic}`, code as number);
@@ -518,34 +401,20 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.#subscriptions.set(it.topic_filter, it);
             }
         });
-        const undo = (codes: Uint8Array | number): void => {
+        const undo = (codes: Codes): void => {
             const added = subscriptions.filter((it, index) => (codes as Uint8Array)[index]! < 0x80 && !this.#subscriptions.has(it.topic_filter));
             if (added.length > 0) {
                 this.unsubscribeAsync(added.map((it) => it.topic_filter)).catch(() => undefined);
             }
         };
         const make = (request: number): wire.ClientCommand => ({ Subscribe: [request, subscriptions] });
-        const codes = await this.#ask(make, signal, true, 0, undo) as Uint8Array;
+        const codes = await this.#calls.ask(make, { signal, undo }) as Uint8Array;
         keep(codes);
         const failed = codes.findIndex((code) => code >= 0x80);
         if (failed >= 0) {
             throw refused(`The subscription to ${subscriptions[failed]!.topic_filter}`, codes[failed]!);
         }
         return subscriptions.map((it, index) => ({ topic: it.topic_filter, qos: codes[index] as QoS }));
-    }
-
-    #listenForResponses(): { topic: string; reading: Reading } {
-        if (this.#responses === undefined) {
-            const topic = `response/${random()}`;
-            const reading = this.read(topic, { qos: 1 }, (message) => {
-                const { correlationData } = message.properties;
-                this.#requests.get(correlationData === undefined ? '' : decodeUtf8(correlationData))?.resolve(message);
-            });
-            this.#responses = { topic, reading };
-            // The next request subscribes again.
-            reading.granted.catch(() => { this.#responses = undefined; });
-        }
-        return this.#responses;
     }
 
     #updateListening(): void {
@@ -558,21 +427,6 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
         if (isListening && this.#undelivered.length > 0) {
             queueMicrotask(() => this.#undelivered.splice(0).forEach((it) => this.#deliver(it)));
-        }
-    }
-
-    /** Waits until no request is outstanding, or until `END_MS` pass without an answer. */
-    async #settled(): Promise<void> {
-        while (this.#calls.size + this.#queue.length > 0 && this.#state !== 'ended') {
-            let timer: ReturnType<typeof setTimeout> | undefined;
-            const isLate = await new Promise<boolean>((resolve) => {
-                this.#waiters.push(() => resolve(false));
-                timer = setTimeout(() => resolve(true), END_MS);
-            });
-            clearTimeout(timer);
-            if (isLate) {
-                return;
-            }
         }
     }
 
@@ -617,10 +471,10 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#refuseReader(no, problem(why));
         } else if ('Refused' in notice) {
             const [request, why] = notice.Refused;
-            this.#answer(request)?.reject(problem(why));
+            this.#calls.answered(request)?.reject(problem(why));
         } else {
             const [[request, code]] = Object.values(notice) as [[number, Uint8Array | number]];
-            this.#answer(request)?.resolve(code);
+            this.#calls.answered(request)?.resolve(code);
         }
     }
 
@@ -674,28 +528,9 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         }
     }
 
-    #answer(request: number): Call | undefined {
-        const call = this.#calls.get(request);
-        if (call !== undefined) {
-            this.#calls.delete(request);
-            this.#sent -= call.size;
-            this.#pump();
-        }
-        this.#wakeWaiters();
-        return call;
-    }
-
-    /** Queues unanswered requests for the next worker if they may be repeated, and rejects the others. */
     #onWorkerStopped(): void {
-        const calls = [...this.#calls.values()];
-        this.#calls.clear();
-        this.#sent = 0;
-        this.#queue.unshift(...calls.filter((it) => it.isRepeated));
-        for (const it of calls.filter((call) => !call.isRepeated)) {
-            it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
-        }
+        this.#calls.workerStopped();
         this.#goOffline();
-        this.#wakeWaiters();
     }
 
     #goOffline(): void {
@@ -714,26 +549,17 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#failure = failure;
         this.#hub.listeners.delete(this.#listener);
         this.#hub.removeClient(this.#no);
-        const sent = this.#calls.size > 0 ? failure ?? new TabmqError('closed', 'The client was ended before this was answered: it may have been carried out or not.') : undefined;
-        const calls = [...this.#calls.values()];
-        this.#calls.clear();
-        calls.forEach((it) => it.reject(sent!));
         const over = this.#endReason();
-        this.#queue.splice(0).forEach((it) => it.reject(over));
+        this.#calls.end(failure, over);
         this.#readers.forEach((it) => it.reject(over));
         this.#readers.clear();
-        this.#requests.forEach((it) => it.reject(over));
-        this.#wakeWaiters();
+        this.#requests.end(over);
         if (failure !== undefined && this.#hasBeenConnected) {
             this.emit('error', failure);
         }
         this.emit('close');
         this.emit('end');
         this.#onEnd();
-    }
-
-    #wakeWaiters(): void {
-        this.#waiters.splice(0).forEach((wake) => wake());
     }
 
     #reportTo(error: TabmqError, callback: Callback<any> | undefined): void {
@@ -743,9 +569,4 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.emit('error', error);
         }
     }
-}
-
-/** 128 random bits in hexadecimal. */
-function random(): string {
-    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
