@@ -627,9 +627,9 @@ mod tests {
         let mut world = World::new(broker::Config::default());
         let mut subscriber = world.connect();
         let mut other = world.connect();
-        // 25 filters, "a" to "y", 25 units each.
-        let filters: Vec<u8> = (b'a'..b'z').flat_map(|name| [0, 1, name, 0]).collect();
-        let subscribe = [&b"\x82\x67\x00\x01\x00"[..], &filters].concat();
+        // 26 filters, "a" to "z", and so 27 units each.
+        let filters: Vec<u8> = (b'a'..=b'z').flat_map(|name| [0, 1, name, 0]).collect();
+        let subscribe = [&b"\x82\x6b\x00\x01\x00"[..], &filters].concat();
         world.packets(&subscriber, &subscribe.repeat(WORK));
         world.packets(&other, PINGREQ);
         world.turn();

@@ -3,6 +3,12 @@
 //! After a change of the format, `cargo test -p tab --test bus -- --ignored writes_a_golden_log` writes another file. It needs a
 //! new name, and the files before it stay.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts the tests, but not what they share"
+)]
+
 use std::fmt::Write as _;
 use std::{fs, path::PathBuf};
 
