@@ -181,7 +181,7 @@ fn each_statement_for_a_server_has_a_test_or_a_reason() {
 }
 
 #[test]
-fn every_test_that_is_named_exists() {
+fn every_named_test_exists() {
     let mut sources = BTreeMap::new();
     let [of_5, of_311] = ["mqtt5-packets.tsv", "mqtt311-packets.tsv"].map(packets);
     let mut wrong = Vec::new();
@@ -208,7 +208,7 @@ fn every_test_that_is_named_exists() {
 
 /// A test's comment and this table name the same statements, so that neither is forgotten when the other changes.
 #[test]
-fn a_test_that_names_a_statement_is_in_its_row() {
+fn the_row_of_a_statement_lists_every_test_that_names_it() {
     let statements = statements();
     let mut wrong = Vec::new();
     for module in ["engine", "packets"].into_iter().flat_map(modules) {

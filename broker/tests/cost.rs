@@ -26,7 +26,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const CHANGES: u64 = 6;
 
 #[test]
-fn no_bytes_cost_more_than_so_many_times_their_number() {
+fn allocated_memory_is_linear_in_the_received_bytes() {
     let allocated = || ALLOCATOR.stats().bytes_allocated;
     let connect = [
         0x10, 16, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 3, b'b', b'a', b'd',

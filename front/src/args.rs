@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_shown_wherever_it_is_asked_for() {
+    fn help_is_shown_at_any_position() {
         assert_eq!(line("--tcp 127.0.0.1:0 --help").unwrap(), Task::Help);
     }
 }

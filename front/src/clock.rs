@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_begins_at_the_wall_clock_and_goes_on() {
+    fn time_begins_at_the_wall_clock_and_never_decreases() {
         let clock = Clock::start();
         let begin = clock.now();
         let wall = whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());

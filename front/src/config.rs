@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_told() {
+    fn the_help_and_the_readme_list_every_key() {
         let known = refused(r#"{"?": 1}"#);
         let keys: Vec<_> = known.split('`').skip(3).step_by(2).collect();
         assert!(keys.len() > 20, "{known}");
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_readme_can_be_used() {
+    fn the_examples_of_the_readme_are_valid() {
         let readme = include_str!("../README.md");
         let examples = readme.split("```json").skip(1);
         let examples: Vec<_> = examples

@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_great_many_packets_are_handed_over_in_steps() {
+    fn many_packets_are_handed_over_in_several_steps() {
         let mut frames = Frames::new(1000);
         frames.version = Some(ProtocolVersion::V5);
         let count = 2 * PACKETS_AT_ONCE + 1;

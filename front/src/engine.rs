@@ -623,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn many_ends_come_a_few_in_a_turn() {
+    fn each_turn_handles_a_few_ended_connections() {
         let mut world = World::new(broker::Config::default());
         let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
         world.turn_until_idle();
@@ -644,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_go_on_during_a_flood() {
+    fn ended_connections_are_handled_during_a_flood() {
         let mut world = World::new(broker::Config::default());
         let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
         let flooder = world.connect();

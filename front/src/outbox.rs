@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_waits_than_the_bound_until_something_is_written() {
+    async fn queued_bytes_are_bounded_until_some_are_written() {
         // 600 for messages, 200 for answers.
         let (outbox, mut outgoing, _closed) = Outboxes::new(100_000).open(800);
         for _ in 0..3 {
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_and_one_answer_fit_however_large() {
+    fn one_message_and_one_answer_of_any_size_fit() {
         let (outbox, _outgoing, _closed) = Outboxes::new(1).open(1);
         let message = Encoded::test(1000, true, false);
         assert_eq!(outbox.push(message), Ok(Pushed::Congested));
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_may_be_lost_leave_room_for_other_connections() {
+    fn qos_0_messages_leave_room_for_other_connections() {
         let outboxes = Outboxes::new(10_000);
         let open: Vec<_> = (0..3).map(|_| outboxes.open(1_000_000)).collect();
         let fill = |outbox: &Outbox| {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_a_connection_has_little_for_its_answers() {
+    fn without_room_the_answers_of_a_connection_have_a_small_bound() {
         let outboxes = Outboxes::new(1);
         let (outbox, _outgoing, _closed) = outboxes.open(100_000_000);
         let mut count = 0;

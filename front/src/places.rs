@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_takes_the_place_of_the_oldest_connection_without_connect() {
+    fn a_new_connection_takes_the_place_of_the_oldest_one_without_connect() {
         let mut door = Door::new(3);
         let mut all: Vec<_> = (0..3).map(|_| door.take(HERE)).collect();
         all[0].0.has_sent_connect();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newcomer_that_waits_takes_a_place_that_is_given_back() {
+    async fn a_waiting_connection_takes_a_returned_place() {
         let places = Places::new(1);
         let (place, mut lost) = places.take(HERE).await;
         let newcomer = tokio::spawn({
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_given_back_is_free() {
+    fn a_returned_place_is_free() {
         let mut door = Door::new(1);
         let (place, mut lost) = door.take(HERE);
         drop(place);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_lost_is_not_given_back_again() {
+    fn a_lost_place_is_not_returned_twice() {
         let mut door = Door::new(1);
         let mut first = door.take(HERE);
         let mut second = door.take(HERE);

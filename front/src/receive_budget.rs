@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_wants_more_may_be_the_one_that_ends() {
+    fn without_room_a_requesting_connection_may_be_the_one_that_ends() {
         let budget = budget();
         let small = budget.connection();
         small.received(200_000);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_waiting_connection_goes_on_or_ends() {
+    fn every_waiting_connection_continues_or_ends() {
         // Each of many connections has a part of a packet that does not fit beside those of the others.
         let budget = budget();
         let mut open: Vec<_> = (0..20).map(|_| (budget.connection(), 0)).collect();
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_led_to_nothing_is_taken_off() {
+    fn dropped_bytes_are_subtracted() {
         let budget = budget();
         let connection = budget.connection();
         connection.received(UNCOUNTED_BYTES + 10);

@@ -438,7 +438,7 @@ mod tests {
     use crate::persistence::framing::RecordWriter;
 
     #[test]
-    fn a_catch_up_that_cannot_be_is_skipped() {
+    fn an_invalid_catch_up_record_is_skipped() {
         let subscription = Subscription {
             qos: QoS::AtMostOnce,
             no_local: false,

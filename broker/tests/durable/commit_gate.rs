@@ -72,7 +72,7 @@ impl Slow {
 }
 
 #[test]
-fn every_answer_that_promises_something_waits_until_it_is_stored() {
+fn a_promising_answer_waits_until_its_batch_is_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -101,7 +101,7 @@ fn every_answer_that_promises_something_waits_until_it_is_stored() {
 }
 
 #[test]
-fn an_answer_waits_for_what_was_issued_before_it_too() {
+fn an_answer_waits_for_earlier_batches_too() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, publish2(1, "t", "x")), ["persist 2"]);
@@ -115,7 +115,7 @@ fn an_answer_waits_for_what_was_issued_before_it_too() {
 }
 
 #[test]
-fn an_answer_that_needs_no_record_waits_until_it_is_known_that_there_could_be_one() {
+fn a_promising_answer_without_a_record_waits_for_an_empty_batch() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -127,7 +127,7 @@ fn an_answer_that_needs_no_record_waits_until_it_is_known_that_there_could_be_on
 }
 
 #[test]
-fn later_packets_on_the_same_connection_wait_and_others_do_not() {
+fn packets_behind_a_waiting_one_wait_and_other_connections_do_not() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -154,7 +154,7 @@ fn later_packets_on_the_same_connection_wait_and_others_do_not() {
 }
 
 #[test]
-fn a_connection_is_closed_after_what_waits_on_it() {
+fn a_connection_is_closed_after_its_waiting_packets() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);
@@ -222,7 +222,7 @@ fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
 }
 
 #[test]
-fn nothing_leaves_before_a_connack_that_waits_for_room() {
+fn without_room_a_refusal_waits_behind_a_waiting_connack() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);
@@ -239,7 +239,7 @@ fn nothing_leaves_before_a_connack_that_waits_for_room() {
 }
 
 #[test]
-fn without_room_no_packet_leaves_before_the_connack_that_waits() {
+fn without_room_no_packet_precedes_a_waiting_connack() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -258,7 +258,7 @@ fn without_room_no_packet_leaves_before_the_connack_that_waits() {
 }
 
 #[test]
-fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_session_are_stored() {
+fn without_room_a_client_without_state_is_refused_until_the_releases_of_its_session_are_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, publish2(1, "t", "x")), ["persist 2"]);
@@ -287,7 +287,7 @@ fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_sessi
 }
 
 #[test]
-fn without_room_no_session_begins_whose_predecessor_may_come_back() {
+fn without_room_no_session_begins_while_the_end_of_its_predecessor_is_not_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.does(Input::StorageFull(true));
@@ -301,7 +301,7 @@ fn without_room_no_session_begins_whose_predecessor_may_come_back() {
 }
 
 #[test]
-fn without_room_no_session_is_resumed_that_began_without_being_stored() {
+fn without_room_a_session_whose_begin_is_not_stored_is_not_resumed() {
     let mut slow = Slow::new();
     slow.does(Input::Opened(A));
     assert_eq!(slow.send(A, lasting("a", 1_000)), ["persist 1"]);
@@ -321,7 +321,7 @@ fn without_room_no_session_is_resumed_that_began_without_being_stored() {
 }
 
 #[test]
-fn a_message_to_a_client_waits_with_its_packet_identifier() {
+fn a_message_waits_until_the_release_of_its_packet_identifier_is_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -346,7 +346,7 @@ fn a_message_to_a_client_waits_with_its_packet_identifier() {
 }
 
 #[test]
-fn a_qos_0_message_that_is_retained_is_stored_and_nothing_waits_for_it() {
+fn a_retained_qos_0_message_is_stored_and_no_packet_waits_for_it() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -358,7 +358,7 @@ fn a_qos_0_message_that_is_retained_is_stored_and_nothing_waits_for_it() {
 }
 
 #[test]
-fn a_client_that_is_taken_over_hears_it_at_once() {
+fn a_client_whose_session_is_taken_over_is_disconnected_at_once() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.does(Input::Opened(B));
@@ -395,7 +395,7 @@ fn a_broker_that_is_not_durable_stores_nothing() {
 }
 
 #[test]
-fn without_room_only_what_breaks_a_promise_waits_and_nothing_waits_behind_it() {
+fn without_room_only_promising_packets_wait_and_later_ones_pass_them() {
     let mut world = Slow::new();
     world.join(A, "a");
     world.join(B, "b");

@@ -110,7 +110,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_log_is_the_broker_wherever_it_is_cut(
+    fn a_broker_restored_from_any_prefix_of_the_log_equals_the_broker_of_that_moment(
         steps in prop::collection::vec(step(), 0..80),
         more in prop::collection::vec(step(), 0..20),
     ) {

@@ -52,7 +52,7 @@ fn retained(broker: &mut Broker) -> Vec<u16> {
 }
 
 #[test]
-fn a_bit_that_flips_costs_no_other_piece() {
+fn a_flipped_bit_damages_no_other_block() {
     let log = log_of_retained(3);
     for bit in 0..log[2].len() * 8 {
         let mut log = log.clone();
@@ -64,7 +64,7 @@ fn a_bit_that_flips_costs_no_other_piece() {
 }
 
 #[test]
-fn a_piece_that_is_cut_off_costs_no_other_piece() {
+fn a_truncated_block_damages_no_other_block() {
     let log = log_of_retained(3);
     for length in 0..log[2].len() {
         let mut log = log.clone();
@@ -77,7 +77,7 @@ fn a_piece_that_is_cut_off_costs_no_other_piece() {
 }
 
 #[test]
-fn a_piece_that_is_missing_costs_no_other_piece() {
+fn a_missing_block_damages_no_other_block() {
     let mut log = log_of_retained(3);
     log.remove(2);
     let (mut broker, restored) = restore(&log);
@@ -85,7 +85,7 @@ fn a_piece_that_is_missing_costs_no_other_piece() {
 }
 
 #[test]
-fn batches_may_be_joined_to_one_piece() {
+fn several_batches_may_form_one_block() {
     let log = log_of_retained(3);
     let (mut broker, restored) = restore(&[log.concat()]);
     assert_eq!(
@@ -95,7 +95,7 @@ fn batches_may_be_joined_to_one_piece() {
 }
 
 #[test]
-fn a_damaged_record_costs_only_itself() {
+fn a_damaged_record_is_skipped_and_the_next_one_is_read() {
     let log = log_of_retained(3);
     let mut joined = log.concat();
     let body = log[0].len() + log[1].len() + 20;
@@ -123,7 +123,7 @@ fn records_about_a_lost_session_are_skipped_and_counted() {
 }
 
 #[test]
-fn pieces_of_another_version_are_left_alone() {
+fn blocks_of_another_version_are_skipped_and_reported() {
     let mut log = log_of_retained(2);
     log[1][0] = 0xF2;
     let (mut broker, restored) = restore(&log);
@@ -138,7 +138,7 @@ fn pieces_of_another_version_are_left_alone() {
 }
 
 #[test]
-fn only_the_first_errors_are_kept_and_all_are_counted() {
+fn the_first_errors_are_kept_and_all_are_counted() {
     let pieces = vec![vec![0xF1, 1, 2, 3]; 100];
     let (_, restored) = restore(&pieces);
     assert_eq!(restored.skipped, 100);

@@ -16,7 +16,7 @@ const STEPS: usize = 500;
 const TOPIC: &str = "t";
 
 #[test]
-fn acknowledged_messages_arrive_however_often_the_broker_changes() {
+fn acknowledged_messages_arrive_after_any_number_of_broker_changes() {
     let mut changes = 0;
     for seed in 1..=150 {
         let mut world = Failover::new(seed);

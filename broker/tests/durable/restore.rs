@@ -29,7 +29,7 @@ fn publish_from_elsewhere(world: &mut World, publish: PublishPacket) {
 }
 
 #[test]
-fn subscriptions_come_back_with_their_options() {
+fn subscriptions_are_restored_with_their_options() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     let options = SubscriptionOptions {
@@ -88,7 +88,7 @@ fn queued_messages_are_restored_in_order() {
 }
 
 #[test]
-fn messages_in_flight_are_sent_again_under_their_packet_identifier() {
+fn messages_in_flight_are_sent_again_with_their_packet_identifiers() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -131,7 +131,7 @@ fn client_again(client_id: &str) -> broker::packet::connect::ConnectPacket {
 }
 
 #[test]
-fn packet_identifiers_are_given_out_on_where_they_were() {
+fn packet_identifiers_continue_after_the_last_assigned_one() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -158,7 +158,7 @@ fn packet_identifiers_are_given_out_on_where_they_were() {
 }
 
 #[test]
-fn a_release_that_is_in_flight_is_sent_again_and_the_message_is_not() {
+fn an_unanswered_pubrel_is_sent_again_and_its_publish_is_not() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -187,7 +187,7 @@ fn publish_from_elsewhere_with(world: &mut World, publish: PublishPacket, receiv
 }
 
 #[test]
-fn a_message_that_was_refused_is_over() {
+fn a_message_that_its_receiver_refused_is_not_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -199,7 +199,7 @@ fn a_message_that_was_refused_is_over() {
 }
 
 #[test]
-fn a_message_that_the_client_takes_no_more_is_over() {
+fn a_message_above_the_maximum_packet_size_of_the_client_is_not_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -220,7 +220,7 @@ fn a_message_that_the_client_takes_no_more_is_over() {
 }
 
 #[test]
-fn a_qos_2_message_is_not_routed_again_after_a_change_of_the_broker() {
+fn a_repeated_qos_2_message_is_not_routed_again_after_a_change_of_broker() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.join(B, lasting("b", LONG));
@@ -248,7 +248,7 @@ fn a_qos_2_message_is_not_routed_again_after_a_change_of_the_broker() {
 }
 
 #[test]
-fn retained_messages_come_back_and_cleared_ones_do_not() {
+fn retained_messages_are_restored_and_cleared_ones_are_not() {
     let mut world = World::new();
     world.join(A, client("a"));
     for (packet_id, topic, payload) in [
@@ -274,7 +274,7 @@ fn retained_messages_come_back_and_cleared_ones_do_not() {
 }
 
 #[test]
-fn a_message_comes_back_with_its_properties() {
+fn a_message_is_restored_with_its_properties() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut message = retained(1, "t", "x");
@@ -320,7 +320,7 @@ fn the_publisher_of_a_retained_message_is_known_after_its_session_has_ended() {
 }
 
 #[test]
-fn a_message_that_waits_expires_while_nobody_is_the_broker() {
+fn a_queued_message_expires_while_there_is_no_broker() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -352,7 +352,7 @@ fn with_will_that_waits() -> World {
 }
 
 #[test]
-fn a_will_that_waits_keeps_its_moment() {
+fn a_delayed_will_keeps_its_due_time() {
     let mut world = with_will_that_waits();
     world.pass_ms(15_000);
     world.change_broker();
@@ -365,7 +365,7 @@ fn a_will_that_waits_keeps_its_moment() {
 }
 
 #[test]
-fn a_will_that_became_due_meanwhile_is_published_with_the_first_input() {
+fn a_will_that_became_due_without_a_broker_is_published_with_the_first_input() {
     let mut world = with_will_that_waits();
     world.pass_ms(50_000);
     world.change_broker();
@@ -383,7 +383,7 @@ fn is_will(event: &broker::BrokerEvent) -> bool {
 }
 
 #[test]
-fn a_client_that_comes_back_in_time_takes_its_will_back() {
+fn a_client_that_reconnects_within_the_delay_cancels_its_will() {
     let mut world = with_will_that_waits();
     world.pass_ms(15_000);
     world.change_broker();
@@ -393,7 +393,7 @@ fn a_client_that_comes_back_in_time_takes_its_will_back() {
 }
 
 #[test]
-fn a_session_that_was_away_keeps_its_end() {
+fn a_session_without_a_connection_keeps_its_expiry_time() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.gone(A, "");
@@ -407,7 +407,7 @@ fn a_session_that_was_away_keeps_its_end() {
 }
 
 #[test]
-fn a_session_that_ended_meanwhile_is_not_resumed() {
+fn a_session_that_expired_without_a_broker_is_not_resumed() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.subscribe(A, "t", QOS1);
@@ -418,7 +418,7 @@ fn a_session_that_ended_meanwhile_is_not_resumed() {
 }
 
 #[test]
-fn a_disconnect_that_changed_the_interval_counts() {
+fn an_expiry_interval_from_disconnect_is_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     let mut disconnect = broker::packet::disconnect::DisconnectPacket::normal();
@@ -430,7 +430,7 @@ fn a_disconnect_that_changed_the_interval_counts() {
 }
 
 #[test]
-fn members_of_a_shared_subscription_come_back_with_what_was_chosen_for_them() {
+fn members_of_a_shared_subscription_are_restored_with_their_messages() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "$share/g/t", QOS1);
@@ -476,7 +476,7 @@ fn the_statistics_are_not_stored() {
 }
 
 #[test]
-fn a_message_for_many_is_stored_once() {
+fn a_message_for_many_receivers_is_stored_once() {
     let mut broker = Broker::new(Config {
         durable: true,
         ..plain_config()

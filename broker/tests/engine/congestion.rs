@@ -28,7 +28,7 @@ fn dropped(reason: DropReason) -> BrokerEvent {
 }
 
 #[test]
-fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
+fn a_congested_client_loses_qos_0_and_its_other_messages_wait() {
     let mut world = world();
     world.check(Input::Congested(B, true), "");
     world.send(A, publish("t", "1"), "C PUBLISH t 1");
@@ -52,7 +52,7 @@ fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
 }
 
 #[test]
-fn acknowledgements_make_no_room_for_a_congested_client() {
+fn a_congested_client_gets_no_message_after_an_acknowledgement() {
     let mut world = world();
     world.send(
         A,
@@ -71,7 +71,7 @@ fn acknowledgements_make_no_room_for_a_congested_client() {
 }
 
 #[test]
-fn a_connection_that_is_new_is_not_congested() {
+fn a_new_connection_is_not_congested() {
     let mut world = world();
     world.check(Input::Congested(B, true), "");
     world.send(
@@ -91,7 +91,7 @@ fn a_connection_that_is_new_is_not_congested() {
 }
 
 #[test]
-fn a_message_for_which_nobody_has_room_is_refused() {
+fn a_message_that_fits_into_no_queue_is_refused() {
     let mut world = world();
     for conn in [B, C] {
         world.check(Input::Congested(conn, true), "");
@@ -120,7 +120,7 @@ fn a_message_for_which_nobody_has_room_is_refused() {
 }
 
 #[test]
-fn a_client_of_mqtt_311_that_cannot_be_told_is_not_cut_off() {
+fn a_message_of_mqtt_3_1_1_that_fits_into_no_queue_is_dropped_and_acknowledged() {
     let mut world = world();
     for conn in [B, C] {
         world.check(Input::Congested(conn, true), "");
@@ -134,7 +134,7 @@ fn a_client_of_mqtt_311_that_cannot_be_told_is_not_cut_off() {
 }
 
 #[test]
-fn a_congested_member_of_a_share_is_passed_over() {
+fn a_congested_member_of_a_shared_subscription_is_skipped() {
     let mut world = World::new();
     world.join(A, client("a"));
     for (conn, client_id) in [(B, "b"), (C, "c")] {

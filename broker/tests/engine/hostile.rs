@@ -100,7 +100,7 @@ fn filters(all: impl IntoIterator<Item = String>, qos: QoS) -> SubscribePacket {
 }
 
 #[test] // MQTT-3.3.1-9
-fn four_kilobytes_of_filters_do_not_collect_all_that_is_retained() {
+fn a_repeated_filter_sends_each_retained_message_once() {
     let mut load = Load::new(Config::default());
     load.connect(A, client("a"));
     load.retain(20_000);
@@ -193,7 +193,7 @@ fn retained_messages_precede_later_publications() {
 }
 
 #[test]
-fn retained_messages_stop_with_their_subscription() {
+fn unsubscribing_stops_the_retained_messages_of_the_filter() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -208,7 +208,7 @@ fn retained_messages_stop_with_their_subscription() {
 }
 
 #[test]
-fn the_end_of_a_shared_subscription_does_not_end_the_retained_messages_of_another_one() {
+fn unsubscribing_a_shared_filter_keeps_the_retained_messages_of_other_filters() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -224,7 +224,7 @@ fn the_end_of_a_shared_subscription_does_not_end_the_retained_messages_of_anothe
 }
 
 #[test]
-fn retained_messages_go_on_with_the_next_connection() {
+fn retained_messages_continue_on_the_next_connection() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -269,7 +269,7 @@ fn a_long_queue_moves_to_other_members_step_by_step() {
 }
 
 #[test]
-fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
+fn subscriptions_and_patterns_of_a_session_are_bounded() {
     let mut load = Load::new(Config {
         session_subscriptions_max: 1_000,
         session_patterns_max: 4,
@@ -304,7 +304,7 @@ fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
 }
 
 #[test]
-fn properties_count_as_what_is_kept() {
+fn user_properties_count_against_the_limit_of_retained_bytes() {
     let mut load = Load::new(Config {
         // A User Property without name and value has five bytes.
         retained_bytes_max: 5_000,
@@ -328,7 +328,7 @@ fn properties_count_as_what_is_kept() {
 }
 
 #[test]
-fn more_than_anybody_needs_is_refused_before_it_is_kept() {
+fn too_many_properties_or_filters_are_refused_by_the_decoder() {
     let filters = [0, 1, b'#', 0].repeat(20_001);
     for (bytes, said) in [
         (
@@ -366,7 +366,7 @@ fn lasting_client(name: &str) -> broker::packet::connect::ConnectPacket {
 }
 
 #[test]
-fn a_session_cannot_take_the_even_share_of_another_one() {
+fn a_full_session_leaves_other_sessions_their_share() {
     const MAX: usize = 100_000;
     let mut load = Load::new(Config {
         queue_messages_max: usize::MAX,
@@ -407,7 +407,7 @@ fn a_session_cannot_take_the_even_share_of_another_one() {
 }
 
 #[test]
-fn what_a_connect_states_is_bounded_together() {
+fn the_wills_of_all_clients_are_bounded_together() {
     let mut load = Load::new(Config {
         sessions_bytes_max: 10_000,
         ..Config::default()
@@ -433,7 +433,7 @@ fn what_a_connect_states_is_bounded_together() {
 }
 
 #[test]
-fn topics_behind_aliases_are_bounded_together() {
+fn topics_of_client_aliases_are_bounded_together() {
     let mut load = Load::new(Config {
         sessions_bytes_max: 10_000,
         ..Config::default()
@@ -451,7 +451,7 @@ fn topics_behind_aliases_are_bounded_together() {
 }
 
 #[test]
-fn bytes_in_flight_are_bounded_as_those_that_wait_are() {
+fn bytes_in_flight_and_queued_bytes_have_the_same_bound() {
     let mut load = Load::new(Config {
         queue_bytes_max: 10_000,
         ..Config::default()
@@ -499,7 +499,7 @@ fn patterns_are_bounded_together() {
 }
 
 #[test]
-fn a_large_group_ends_in_linear_time() {
+fn the_members_of_a_large_group_end_in_linear_time() {
     const MEMBERS: u64 = 20_000;
     let mut load = Load::new(Config::default());
     for number in 0..MEMBERS {
@@ -524,7 +524,7 @@ fn a_large_group_ends_in_linear_time() {
 }
 
 #[test]
-fn what_has_expired_does_not_count() {
+fn expired_messages_make_room_and_do_not_count() {
     let mut load = Load::new(Config {
         queue_bytes_max: 20,
         ..Config::default()

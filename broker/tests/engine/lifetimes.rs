@@ -15,7 +15,7 @@ const STEPS: usize = 400;
 const INTERVALS: [u32; 5] = [0, 1, 5, 20, u32::MAX];
 
 #[test]
-fn sessions_wills_and_timers_end_when_they_have_to() {
+fn sessions_wills_and_timers_end_on_time_and_once() {
     for seed in 1..=200 {
         let mut world = Lifetimes::new(seed);
         for _ in 0..STEPS {

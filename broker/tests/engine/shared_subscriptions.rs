@@ -31,7 +31,7 @@ fn members_take_turns() {
 }
 
 #[test]
-fn a_member_that_takes_no_more_is_passed_over() {
+fn a_member_at_its_receive_maximum_is_skipped() {
     let mut world = group();
     let mut slow = client("d");
     slow.properties.set_receive_maximum(1);
@@ -70,7 +70,7 @@ fn a_member_that_takes_no_more_is_passed_over() {
 }
 
 #[test]
-fn groups_and_other_subscriptions_get_their_own_copy() {
+fn each_group_and_each_other_subscription_gets_its_own_copy() {
     let mut world = group();
     world.join(D, client("d"));
     let many = SubscribePacket::new(1)
@@ -133,7 +133,7 @@ fn unsubscribing_leaves_the_group() {
 }
 
 #[test]
-fn a_qos_1_message_moves_on_when_its_member_is_lost() {
+fn a_qos_1_message_of_a_lost_member_goes_to_another_one() {
     let mut world = group();
     world.send(
         A,
@@ -147,7 +147,7 @@ fn a_qos_1_message_moves_on_when_its_member_is_lost() {
 }
 
 #[test] // MQTT-4.8.2-4, MQTT-4.8.2-5
-fn a_qos_2_message_that_was_sent_stays_with_its_member_and_ends_with_it() {
+fn a_sent_qos_2_message_stays_with_its_member_and_ends_with_its_session() {
     let mut world = group();
     world.send(
         A,
@@ -166,7 +166,7 @@ fn a_qos_2_message_that_was_sent_stays_with_its_member_and_ends_with_it() {
 }
 
 #[test]
-fn queued_messages_of_a_lost_member_move_to_another() {
+fn queued_messages_of_a_lost_member_go_to_another_one() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut slow = lasting("b", 100);
@@ -186,7 +186,7 @@ fn queued_messages_of_a_lost_member_move_to_another() {
 }
 
 #[test]
-fn messages_wait_for_a_group_that_is_away_and_outlive_a_member() {
+fn messages_for_an_absent_group_wait_and_outlive_a_member() {
     let mut world = group();
     world.gone(C, "");
     world.gone(B, "");

@@ -7,7 +7,7 @@ use mqtt5_protocol::WillMessage;
 use crate::harness::*;
 
 #[test]
-fn every_client_hears_why_if_its_version_can_say_it() {
+fn shutdown_sends_a_reason_to_every_client_whose_version_has_one() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, client_311("b"));
@@ -25,7 +25,7 @@ fn every_client_hears_why_if_its_version_can_say_it() {
 }
 
 #[test]
-fn sessions_and_wills_go_on_as_after_any_connection_that_is_closed() {
+fn shutdown_treats_sessions_and_wills_as_closed_connections_do() {
     let mut world = World::new();
     world.join(A, with_will(client("a"), WillMessage::new("will", "now")));
     let mut late = WillMessage::new("will", "later");
@@ -78,7 +78,7 @@ impl Access for Endless {
 }
 
 #[test] // MQTT-3.14.0-1
-fn a_client_that_is_not_accepted_yet_has_no_disconnect_but_a_refusal() {
+fn shutdown_refuses_a_client_that_is_authenticating() {
     let mut world = World::with_access(plain_config(), Endless);
     let mut connect = client("a");
     connect

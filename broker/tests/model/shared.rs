@@ -58,7 +58,7 @@ proptest! {
     })]
 
     #[test]
-    fn every_message_reaches_each_group_and_with_qos_2_once(
+    fn every_message_reaches_each_group_and_once_with_qos_2(
         commands in prop::collection::vec(command(), 0..100),
         receive_maximum in 1..4_u16,
         durable: bool,

@@ -101,7 +101,7 @@ fn a_client_reconnects_among_many_connections_that_end() {
 }
 
 #[test]
-fn silent_connections_lock_no_newcomer_out() {
+fn silent_connections_do_not_block_new_ones() {
     let front = Front::configured(r#"{"connecting_max": 4, "connect_timeout_ms": 60000}"#);
     // The one that was accepted takes no place.
     let mut accepted = client(&front, b"1");

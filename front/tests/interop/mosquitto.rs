@@ -134,7 +134,7 @@ fn a_retained_message_waits_for_later_subscribers() {
 }
 
 #[test]
-fn a_will_follows_a_client_that_dies() {
+fn a_will_is_sent_for_a_killed_client() {
     let front = Front::start();
     for version in VERSIONS {
         let arguments = [LINE[0], LINE[1], "-q", "1", "-t", "will"];
@@ -225,7 +225,7 @@ fn megabytes_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn a_rule_refuses_what_it_names() {
+fn denied_topics_and_unknown_users_are_refused() {
     let front = Front::configured(
         r##"{
             "anonymous": false,

@@ -38,7 +38,7 @@ fn a_retained_message_waits_for_later_subscribers() {
 }
 
 #[test]
-fn a_will_follows_a_client_that_dies() {
+fn a_will_is_sent_for_a_killed_client() {
     check("will", &BOTH);
 }
 
@@ -58,7 +58,7 @@ fn megabytes_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn nothing_of_a_flood_is_lost_or_doubled() {
+fn no_message_of_a_flood_is_lost_or_duplicated() {
     check("flood", &BOTH);
 }
 

@@ -310,7 +310,7 @@ fn a_retained_message_waits_for_later_subscribers() {
 }
 
 #[test]
-fn a_will_follows_a_client_that_is_lost_and_not_one_that_leaves() {
+fn a_will_is_sent_for_a_replaced_client_and_not_after_disconnect() {
     everywhere(|connect| {
         let watcher = connect(named("watcher"));
         watcher.subscribe("will/#", 2);

@@ -118,7 +118,7 @@ fn the_reason_arrives_before_the_end() {
 }
 
 #[test]
-fn by_default_clients_are_told_two_limits_and_nothing_else() {
+fn by_default_connack_has_two_limits_and_no_other() {
     let front = Front::start();
     let mut socket = connect(front.tcp);
     socket.write_all(CONNECT).unwrap();
@@ -152,7 +152,7 @@ fn ctrl_c_tells_clients_that_the_server_shuts_down() {
 }
 
 #[test]
-fn a_large_packet_before_connect_is_not_waited_for() {
+fn a_large_packet_before_connect_closes_the_connection_early() {
     let front = Front::start();
     let mut socket = connect(front.tcp);
     // A CONNECT that announces 100 MB.
@@ -164,7 +164,7 @@ fn a_large_packet_before_connect_is_not_waited_for() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_large_message_before_connect_is_not_kept() {
+fn a_large_websocket_message_before_connect_is_not_buffered() {
     let front = Front::start();
     let before = front.memory();
     let mut sockets: Vec<_> = (0..4).map(|_| handshake(front.ws, "mqtt").0).collect();
@@ -306,7 +306,7 @@ fn packets_of_the_old_websocket_precede_a_reconnect() {
 }
 
 #[test]
-fn a_client_that_sends_without_end_does_not_keep_itself_out() {
+fn a_client_that_never_stops_sending_can_be_taken_over() {
     let front = Front::start();
     let mut old = connect(front.tcp);
     old.write_all(CONNECT).unwrap();
@@ -364,7 +364,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 #[test]
-fn the_subprotocol_is_the_clients_word_for_mqtt() {
+fn the_server_selects_an_offered_mqtt_subprotocol_or_refuses() {
     let front = Front::start();
     for (offered, answered) in [
         ("mqtt", "mqtt"),
