@@ -1,5 +1,5 @@
-//! The fuzz targets on the stable toolchain: their corpus and seeded random inputs, a bounded run of all. What they
-//! check is in `fuzz/src`, and `cargo +nightly fuzz run` looks for more.
+//! A bounded run of the fuzz targets on the stable toolchain, with their corpus and seeded random inputs. Their checks are
+//! in `fuzz/src`; `cargo +nightly fuzz run` searches further.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Real packets and broken ones against the codec: a table of verdicts, and what must hold for any bytes at all.
+//! Valid and invalid packets for the codec: tables with the expected result of each packet, and invariants for any bytes.
 
 #![expect(
     clippy::expect_used,
@@ -262,7 +262,7 @@ fn another_protocol_version_is_recognised_whatever_follows_it() {
 #[test]
 fn errors_name_the_violation_and_its_place() {
     for (bytes, error) in [
-        // Codes that the library knows and MQTT does not, and codes of other packets.
+        // Codes of the library that MQTT does not have, and codes of other packets.
         ("e001b3", reason_code(PacketType::Disconnect, 0xB3)),
         ("2003008b00", reason_code(PacketType::ConnAck, 0x8B)),
         ("4003000192", reason_code(PacketType::PubAck, 0x92)),
@@ -284,7 +284,7 @@ fn errors_name_the_violation_and_its_place() {
         ),
         ("20050000022402", value(PropertyId::MaximumQoS, 2)),
         ("20050000032100", truncated(PacketType::ConnAck, 3, 2)),
-        // A string that is longer than its block, though not longer than its packet.
+        // A string that is longer than its property block, but not than its packet.
         (
             "e00700031f00036162",
             truncated(PacketType::Disconnect, 3, 0),
@@ -505,14 +505,14 @@ fn refused(packet: &Packet) -> EncodeError {
     error
 }
 
-/// Appends what `bytes` holds in whole packets to `out`, encoded again.
+/// Encodes the complete packets of `bytes` again and appends them to `out`.
 fn drain(bytes: &mut Bytes, out: &mut Vec<u8>) {
     while let Some(packet) = codec::decode(bytes, V5, ANY_SIZE).unwrap() {
         codec::encode(&packet, V5, out).unwrap();
     }
 }
 
-/// Whether `bytes` are decoded; if so, they must mean the same after another round.
+/// Returns whether `bytes` are a packet. Checks that a decoded packet keeps its meaning when it is encoded again.
 fn round_trips(bytes: &[u8], version: ProtocolVersion) -> bool {
     let decode =
         |bytes: &[u8]| codec::decode(&mut Bytes::copy_from_slice(bytes), version, ANY_SIZE).ok()?;
@@ -527,7 +527,7 @@ fn round_trips(bytes: &[u8], version: ProtocolVersion) -> bool {
     true
 }
 
-/// Two packets with the same meaning are equal; the library's packets cannot be compared.
+/// A text that is equal for packets of the same meaning, because the library's packets cannot be compared.
 fn meaning(packet: &Packet) -> (String, [Properties; 2], Option<Vec<u8>>) {
     let mut packet = packet.clone();
     let mut will_properties = Properties::default();
@@ -554,7 +554,7 @@ fn meaning(packet: &Packet) -> (String, [Properties; 2], Option<Vec<u8>>) {
         Packet::Auth(packet) => &mut packet.properties,
     };
     let properties = core::mem::take(properties);
-    // Without properties, which print in random order, and but for the password, which never prints, this is all.
+    // The debug output has everything except the properties (their order is random) and the password (never printed).
     (
         format!("{packet:?}"),
         [properties, will_properties],
@@ -574,7 +574,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Makes the second byte the remaining length, so that what comes after the fixed header is looked at.
+/// Sets the second byte to the remaining length, so the decoder reads beyond the fixed header.
 fn repair_length(bytes: &mut [u8]) {
     if let [_, length, body @ ..] = bytes {
         *length = body.len().min(0x7F) as u8;

@@ -1,4 +1,4 @@
-//! Logs that are not what was written: nothing panics, what is lost is counted, and the rest is there.
+//! Damaged logs: the broker does not panic, counts the skipped records and restores the others.
 
 use broker::access::AllowAll;
 use broker::{Broker, Config, Input, Output, RecordError, Restored, Time};
@@ -7,12 +7,13 @@ use crate::harness::*;
 
 const NOW: Time = Time::from_ms(1_000_000);
 
-fn restore(pieces: &[Vec<u8>]) -> (Broker, Restored) {
-    let pieces = pieces.iter().map(Vec::as_slice);
-    Broker::restore(Config::default(), Box::new(AllowAll), pieces, NOW)
+fn restore(blocks: &[Vec<u8>]) -> (Broker, Restored) {
+    let blocks = blocks.iter().map(Vec::as_slice);
+    Broker::restore(Config::default(), Box::new(AllowAll), blocks, NOW)
 }
 
-/// The log of a client that left a retained message on each of `t/0`, `t/1`, …: a piece for each, after the first.
+/// The log of a client that published a retained message on each of `t/0`, `t/1`, …: one block for its connection, then
+/// one for each message.
 fn log_of_retained(count: u16) -> Vec<Vec<u8>> {
     let mut broker = Broker::new(Config {
         durable: true,
@@ -58,7 +59,7 @@ fn a_flipped_bit_damages_no_other_block() {
         let mut log = log.clone();
         log[2][bit / 8] ^= 1 << (bit % 8);
         let (mut broker, restored) = restore(&log);
-        assert!(restored.skipped > 0, "bit {bit}: it is noticed");
+        assert!(restored.skipped > 0, "bit {bit} is not noticed");
         assert_eq!(retained(&mut broker), [0, 2], "bit {bit}");
     }
 }
@@ -70,7 +71,7 @@ fn a_truncated_block_damages_no_other_block() {
         let mut log = log.clone();
         log[2].truncate(length);
         let (mut broker, restored) = restore(&log);
-        // Of what ends before or after the version nothing is seen.
+        // A block that ends before or directly after the version byte has no record to count.
         assert_eq!(restored.skipped, u64::from(length > 1), "{length} bytes");
         assert_eq!(retained(&mut broker), [0, 2], "{length} bytes");
     }
@@ -112,7 +113,7 @@ fn records_about_a_lost_session_are_skipped_and_counted() {
     let last = log[0].len() - 1;
     log[0].truncate(last);
     let (mut broker, restored) = restore(&log);
-    // Its CONNECT is lost. Its messages are not.
+    // The record of its connection is lost, its messages are not.
     assert_eq!(restored.skipped, 1);
     assert_eq!(restored.sessions, 1);
     assert_eq!(retained(&mut broker), [0, 1]);
@@ -139,8 +140,8 @@ fn blocks_of_another_version_are_skipped_and_reported() {
 
 #[test]
 fn the_first_errors_are_kept_and_all_are_counted() {
-    let pieces = vec![vec![0xF1, 1, 2, 3]; 100];
-    let (_, restored) = restore(&pieces);
+    let blocks = vec![vec![0xF1, 1, 2, 3]; 100];
+    let (_, restored) = restore(&blocks);
     assert_eq!(restored.skipped, 100);
     assert_eq!(restored.errors.len(), 8);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! There is no room to store anything more: what would have to be stored is refused before it is promised.
+//! The storage is full: requests that need storage are refused, so nothing is promised that cannot be stored.
 
 use broker::Input;
 use mqtt5_protocol::WillMessage;
@@ -95,7 +95,7 @@ fn clients_whose_session_must_be_stored_are_refused() {
     // The refusal did not change A's session.
     world.send(A, publish("t", "x"), "B PUBLISH t x");
     world.gone(A, "");
-    // Its session is stored, whatever becomes of this CONNECT.
+    // Its session is stored already, so it is resumed.
     world.rejoin(A, lasting("a", LONG));
 }
 
@@ -106,7 +106,7 @@ fn a_client_whose_session_ends_with_its_connection_is_accepted_unless_it_has_a_w
     world.send(C, publish("t", "x"), "B PUBLISH t x");
     let messages = world.stats().messages_received;
     assert_eq!(messages, 1);
-    // A will is to be published even if this broker ends.
+    // A will must survive the end of this broker, so it needs storage.
     let with_will = with_will(client("d"), WillMessage::new("w", "x"));
     world.connect(
         D,

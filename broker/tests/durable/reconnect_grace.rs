@@ -15,7 +15,7 @@ fn mortal(expiry_interval_s: u32, delay_s: u32) -> ConnectPacket {
     with_will(lasting("a", expiry_interval_s), will)
 }
 
-/// Origin 1 has A, with a will; origin 2 has B, which watches wills. Then the broker changes, and B comes back.
+/// Origin 1 has A, with a will; origin 2 has B, which is subscribed to wills. The broker changes, and B reconnects.
 fn changed(connect: ConnectPacket) -> World {
     let mut world = World::new();
     world.join_from(1, A, connect);
@@ -42,7 +42,7 @@ fn a_change_of_broker_neither_ends_a_session_of_interval_0_nor_sends_its_will() 
     );
     assert_eq!(world.in_reconnect_grace(), [0; 0]);
     world.wait_ms(100_000, "");
-    // From now on everything is as ever.
+    // After the reconnection, a lost connection publishes the will as usual.
     world.gone(A, "B PUBLISH will gone");
     assert_eq!(world.stats().sessions, 1);
 }
@@ -87,7 +87,7 @@ fn a_resumed_connection_ignores_the_clean_start_of_its_connect() {
             "A CONNACK Success session\nA PUBLISH t x qos1 #1",
         );
         assert_eq!(world.in_reconnect_grace(), [0; 0]);
-        // Its session lasts no longer than it was to from the beginning.
+        // The session still ends with its connection.
         world.leave(A);
         assert_eq!(world.stats().sessions, 1);
     }
@@ -98,7 +98,7 @@ fn a_resumed_connection_whose_session_is_lost_is_refused() {
     let mut world = changed(client_311("a"));
     world.check(Input::OriginGone(Origin(1)), "");
     let sessions = world.stats().sessions;
-    // Each time: the first begins no session that the second could go on with.
+    // The first attempt begins no session that the second one could resume.
     for _ in 0..2 {
         world.check(Input::Resume(A, Origin(1)), "");
         world.send(
@@ -131,7 +131,7 @@ fn the_will_delay_and_the_expiry_of_a_session_begin_when_its_origin_is_gone() {
 fn a_lost_origin_ends_only_its_own_reconnect_graces() {
     let mut world = changed(mortal(0, 0));
     world.check(Input::OriginGone(Origin(3)), "");
-    // B is back: that it is gone, its connection will tell.
+    // B has reconnected, so the end of its connection decides, not its origin.
     world.check(Input::OriginGone(Origin(2)), "");
     assert_eq!(world.stats().sessions, 2);
     world.check(Input::OriginGone(Origin(1)), "B PUBLISH will gone");

@@ -1,4 +1,4 @@
-//! The state that the next broker restores, kind by kind.
+//! The state that the next broker restores, one kind per test.
 
 use broker::access::AllowAll;
 use broker::packet::publish::PublishPacket;
@@ -11,12 +11,12 @@ use crate::harness::*;
 
 const LONG: u32 = 1_000;
 
-/// A message that is retained, and kept for nobody.
+/// A retained message without a subscriber.
 fn retained(packet_id: u16, topic: &str, payload: &str) -> PublishPacket {
     publish1(packet_id, topic, payload).with_retain(true)
 }
 
-/// A client that comes and leaves, with a message in between.
+/// A client connects, publishes one message and disconnects.
 fn publish_from_elsewhere(world: &mut World, publish: PublishPacket) {
     world.join(D, client("elsewhere"));
     let answer = match (publish.qos, publish.packet_id) {
@@ -125,7 +125,7 @@ fn messages_in_flight_are_sent_again_with_their_packet_identifiers() {
     );
 }
 
-/// A client that goes on with its session, which ends with its connection.
+/// A client that resumes its session, which ends with the connection.
 fn client_again(client_id: &str) -> broker::packet::connect::ConnectPacket {
     lasting(client_id, 0)
 }
@@ -178,7 +178,7 @@ fn an_unanswered_pubrel_is_sent_again_and_its_publish_is_not() {
     world.rejoin(A, lasting("a", LONG));
 }
 
-/// The same, where somebody gets it at once.
+/// The same with a subscriber that receives the message at once.
 fn publish_from_elsewhere_with(world: &mut World, publish: PublishPacket, received: &str) {
     world.join(D, client("elsewhere"));
     let packet_id = publish.packet_id.unwrap();
@@ -239,7 +239,7 @@ fn a_repeated_qos_2_message_is_not_routed_again_after_a_change_of_broker() {
     world.change_broker();
     world.rejoin(A, lasting("a", LONG));
     world.rejoin(B, lasting("b", LONG));
-    // Now the identifier is that of another message.
+    // After PUBREL, the identifier is of a new message.
     world.send(
         A,
         publish2(5, "t", "y"),
@@ -338,7 +338,7 @@ fn a_queued_message_expires_while_there_is_no_broker() {
     );
 }
 
-/// B watches, A has a will that waits 20 s, and a session of 100 s.
+/// B is subscribed to wills. A has a will with a delay of 20 s and a session of 100 s.
 fn with_will_that_waits() -> World {
     let mut world = World::new();
     world.join(B, lasting("b", LONG));
@@ -369,7 +369,7 @@ fn a_will_that_became_due_without_a_broker_is_published_with_the_first_input() {
     let mut world = with_will_that_waits();
     world.pass_ms(50_000);
     world.change_broker();
-    // To the session that watches: its client is not back yet, and QoS 0 does not wait.
+    // B has not reconnected, and QoS 0 is not queued, so only the event shows the will.
     world.open(C);
     assert_eq!(
         world.events().iter().filter(|event| is_will(event)).count(),
@@ -444,7 +444,7 @@ fn members_of_a_shared_subscription_are_restored_with_their_messages() {
     );
     assert_eq!(world.change_broker().messages, 1);
     world.rejoin(B, lasting("b", LONG));
-    // A does not come back: its message goes to B.
+    // A does not reconnect, so its message goes to B.
     world.wait_ms(30_000, "B PUBLISH t x qos1 #1");
     world.send(B, puback(1), "");
     world.change_broker();
@@ -513,11 +513,11 @@ fn a_message_for_many_receivers_is_stored_once() {
     let snapshot = broker.snapshot();
     let stored: usize = snapshot.iter().map(Vec::len).sum();
     assert!(stored < 1_000_000, "{stored} bytes");
-    assert!(snapshot.iter().all(|piece| piece.len() < 500_000));
+    assert!(snapshot.iter().all(|block| block.len() < 500_000));
     for log in [&batches, &snapshot] {
-        let pieces = log.iter().map(Vec::as_slice);
+        let blocks = log.iter().map(Vec::as_slice);
         let access = Box::new(AllowAll);
-        let (_, restored) = Broker::restore(plain_config(), access, pieces, Time::from_ms(1_000));
+        let (_, restored) = Broker::restore(plain_config(), access, blocks, Time::from_ms(1_000));
         assert_eq!((restored.skipped, restored.messages), (0, 5_000));
     }
 }

@@ -1,4 +1,4 @@
-//! Access control: connecting, publishing and subscribing.
+//! Access control of connections, publications and subscriptions.
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
 use broker::packet::connect::ConnectPacket;

@@ -1,4 +1,4 @@
-//! Authentication in more steps than one.
+//! Authentication in several steps.
 
 use broker::access::{Access, AllowAll, Client, Entropy, Exchange, Login, Step};
 use broker::packet::auth::AuthPacket;
@@ -8,7 +8,7 @@ use broker::{Packet, Properties, ReasonCode, TopicFilter, TopicName};
 
 use crate::harness::*;
 
-/// Knows `PLUS`: the client has to answer a number with the next one.
+/// Has the method `PLUS`: the client answers a number with the next one.
 #[derive(Debug)]
 struct Plus;
 

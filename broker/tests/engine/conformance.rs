@@ -1,4 +1,4 @@
-//! Normative statements that no feature's tests cover. Which statement is covered where, `conformance.toml` says.
+//! Normative statements that the tests of the features do not cover. `conformance.toml` lists the tests of each statement.
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
 use broker::packet::subscribe::SubscriptionOptions;

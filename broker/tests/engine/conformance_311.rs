@@ -1,5 +1,5 @@
-//! Normative statements of MQTT 3.1.1 that the tests of its differences to 5.0 do not cover, each as a client of 3.1.1
-//! sees it. Which statement is covered where, `conformance.toml` says.
+//! Normative statements of MQTT 3.1.1 that `v311` does not cover, each from the view of a client of 3.1.1.
+//! `conformance.toml` lists the tests of each statement.
 
 use broker::access::{Permission, Rule, Users};
 use broker::packet::connect::ConnectPacket;
@@ -8,7 +8,7 @@ use broker::{Config, WillMessage};
 
 use crate::harness::*;
 
-/// A and B are there.
+/// A and B are connected.
 fn two_clients() -> World {
     let mut world = World::new();
     world.join(A, client_311("a"));
@@ -47,20 +47,20 @@ fn a_second_connect_ends_the_connection() {
 #[test] // 3.1.1/MQTT-3.1.2-1, 3.1.1/MQTT-3.1.2-3, 3.1.1/MQTT-3.1.2-9, 3.1.1/MQTT-3.1.2-11, 3.1.1/MQTT-3.1.2-13, 3.1.1/MQTT-3.1.2-14, 3.1.1/MQTT-3.1.2-15, 3.1.1/MQTT-3.1.2-18, 3.1.1/MQTT-3.1.2-19, 3.1.1/MQTT-3.1.2-20, 3.1.1/MQTT-3.1.2-21, 3.1.1/MQTT-3.1.2-22, 3.1.1/MQTT-3.1.3-3, 3.1.1/MQTT-3.1.3-4, 3.1.1/MQTT-3.1.3-10, 3.1.1/MQTT-3.1.3-11, 3.1.1/MQTT-3.1.4-1, 3.1.1/MQTT-3.1.4-5, 3.1.1/MQTT-3.2.2-6
 fn a_malformed_connect_is_closed_without_connack() {
     for bytes in [
-        // Another name, the reserved flag, a will with QoS 3, without will: QoS, retained, its fields.
+        // Another name; the reserved flag; a will with QoS 3. Without a will: its QoS, its Retain, its fields.
         &b"\x10\x0d\x00\x04MQTX\x04\x02\x00\x00\x00\x01a"[..],
         &connect_bytes(0x03, b"\x00\x01a"),
         &connect_bytes(0x1E, b"\x00\x01a\x00\x01w\x00\x01x"),
         &connect_bytes(0x0A, b"\x00\x01a"),
         &connect_bytes(0x22, b"\x00\x01a"),
         &connect_bytes(0x02, b"\x00\x01a\x00\x01w\x00\x01x"),
-        // A will, a user name or a password that is announced and missing, the opposite, and a password alone.
+        // An announced will, user name or password that is missing; an unannounced password; a password without user name.
         &connect_bytes(0x06, b"\x00\x01a"),
         &connect_bytes(0x82, b"\x00\x01a"),
         &connect_bytes(0xC2, b"\x00\x01a\x00\x01u"),
         &connect_bytes(0x82, b"\x00\x01a\x00\x01u\x00\x01p"),
         &connect_bytes(0x42, b"\x00\x01a\x00\x01p"),
-        // No client identifier, and texts that are not UTF-8: identifier, will topic, user name.
+        // No client identifier; invalid UTF-8 in the client identifier, the will topic and the user name.
         &connect_bytes(0x02, b""),
         &connect_bytes(0x02, b"\x00\x01\xFF"),
         &connect_bytes(0x06, b"\x00\x01a\x00\x01\xFF\x00\x01x"),
@@ -198,7 +198,7 @@ fn each_qos_has_its_answer() {
     world.subscribe(B, "t", QOS0);
     world.send(A, publish("t", "0"), "B PUBLISH t 0");
     world.send(A, publish1(7, "t", "1"), "B PUBLISH t 1\nA PUBACK 7");
-    // After PUBACK the same identifier is another message, DUP or not.
+    // After PUBACK the same identifier is of a new message, with or without DUP.
     let again = publish1(7, "t", "1").with_dup(true);
     world.send(A, again, "B PUBLISH t 1\nA PUBACK 7");
     world.send(A, publish2(8, "t", "2"), "B PUBLISH t 2\nA PUBREC 8");

@@ -1,4 +1,4 @@
-//! Clients that take what they are sent slower than it comes.
+//! Clients that read more slowly than messages arrive.
 
 use broker::{BrokerEvent, Config, DropReason, Input, TopicName};
 
@@ -43,7 +43,7 @@ fn a_congested_client_loses_qos_0_and_its_other_messages_wait() {
         publish2(2, "t", "3"),
         "C PUBLISH t 3 qos2 #2\nA PUBREC 2",
     );
-    // It is answered all the same.
+    // Its requests are still answered.
     world.subscribe(B, "u", QOS1);
     let waiting = "B PUBLISH t 2 qos1 #1\nB PUBLISH t 3 qos2 #2";
     world.check(Input::Congested(B, false), waiting);
@@ -80,7 +80,7 @@ fn a_new_connection_is_not_congested() {
         "C PUBLISH t 1 qos1 #1\nA PUBACK 1",
     );
     world.gone(B, "");
-    // Its client is gone.
+    // The connection has ended.
     world.check(Input::Congested(B, false), "");
     world.connect(
         B,
@@ -101,13 +101,13 @@ fn a_message_that_fits_into_no_queue_is_refused() {
     }
     world.send(A, publish1(1, "t", "3"), "A PUBACK 1 QuotaExceeded");
     world.send(A, publish2(2, "t", "4"), "A PUBREC 2 QuotaExceeded");
-    // Its identifier is free again, and nothing is to be released.
+    // The identifier is free again, because the refused message needs no release.
     world.send(A, publish2(2, "t", "5"), "A PUBREC 2 QuotaExceeded");
-    // QoS 0 is never kept, and has no answer.
+    // QoS 0 is neither queued nor answered.
     world.send(A, publish("t", "6"), "");
-    // The retained message is kept and can be received.
+    // The retained message is stored, so the message is accepted.
     world.send(A, publish1(1, "t", "7").with_retain(true), "A PUBACK 1");
-    // One who has room is enough, however slow the others are.
+    // One subscriber with room is enough.
     let waiting = "C PUBLISH t 1 qos1 #1\nC PUBLISH t 2 qos1 #2";
     world.check(Input::Congested(C, false), waiting);
     world.send(
@@ -145,7 +145,7 @@ fn a_congested_member_of_a_shared_subscription_is_skipped() {
     for payload in ["1", "2"] {
         world.send(A, publish("t", payload), &format!("C PUBLISH t {payload}"));
     }
-    // If all are, it waits for the one whose turn it is.
+    // If all members are congested, the message waits for the next one in turn.
     world.check(Input::Congested(C, true), "");
     world.send(A, publish1(1, "t", "3"), "A PUBACK 1");
     world.check(Input::Congested(C, false), "");

@@ -1,4 +1,4 @@
-//! CONNECT, CONNACK, Keep Alive, and how connections are closed.
+//! CONNECT, CONNACK, Keep Alive, and the end of connections.
 
 use broker::packet::auth::AuthPacket;
 use broker::packet::connack::ConnAckPacket;

@@ -1,4 +1,4 @@
-//! Delivery to clients: acknowledgements, Receive Maximum, packet identifiers, what waits, and what is sent again.
+//! Delivery to clients: acknowledgements, Receive Maximum, packet identifiers, queued messages and repeated messages.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::puback::PubAckPacket;
@@ -21,7 +21,7 @@ fn accepting(mut connect: ConnectPacket, maximum_packet_size: u32) -> ConnectPac
     connect
 }
 
-/// A is there to publish, B has subscribed to `t` with QoS 2.
+/// A publishes; B is subscribed to `t` with QoS 2.
 fn with_subscriber(subscriber: ConnectPacket) -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -30,7 +30,7 @@ fn with_subscriber(subscriber: ConnectPacket) -> World {
     world
 }
 
-/// Publishes `payloads` with QoS 1, which B gets as `expected`.
+/// Publishes `payloads` with QoS 1; B gets `expected`.
 #[track_caller]
 fn publish_all(world: &mut World, payloads: &[&str], expected: &[&str]) {
     for (index, payload) in payloads.iter().enumerate() {
@@ -43,7 +43,7 @@ fn publish_all(world: &mut World, payloads: &[&str], expected: &[&str]) {
     }
 }
 
-/// Publishes with QoS 1 what the only receiver has no room for.
+/// Publishes `payloads` with QoS 1, for which the only receiver has no room.
 #[track_caller]
 fn refused(world: &mut World, payload: &str) {
     world.send(A, publish1(1, "t", payload), "A PUBACK 1 QuotaExceeded");
@@ -138,7 +138,7 @@ fn a_refusal_of_an_unknown_packet_identifier_is_not_answered() {
     for code in [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99] {
         world.send_bytes(B, &[0x50, 3, 0, 9, code], "");
     }
-    // The identifier is free, and the next message has all its steps.
+    // The identifier is free, and the next message has a full exchange.
     world.send(
         A,
         publish2(1, "t", "x"),
@@ -356,7 +356,7 @@ fn resending_respects_the_receive_maximum_of_the_new_connection() {
     );
     world.send(A, publish2(5, "t", "new"), "A PUBREC 5");
     world.send(B, pubcomp(4), "B PUBLISH t x qos2 #2 dup");
-    // An acknowledgement that waited in the network: what it is for need not be sent again.
+    // A late acknowledgement: its message need not be sent again.
     world.send(B, pubrec(3), "B PUBREL 3");
     world.send(B, pubrec(1), "B PUBREL 1");
     world.send(B, pubcomp(1), "");

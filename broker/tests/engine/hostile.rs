@@ -1,5 +1,4 @@
-//! The harm that one client may do to the others: none. Each input costs as much as it brings, gives few outputs, and collects
-//! nothing.
+//! A hostile client cannot harm the others: the cost, the outputs and the kept state of each input are bounded.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +13,10 @@ use crate::harness::*;
 use crate::raw;
 use crate::stored::Stored;
 
-/// Outputs that one input may give beside the messages that [`Config::at_once_max`] allows.
+/// The maximum of outputs per input beside the messages that [`Config::at_once_max`] allows.
 const ANSWERS: usize = 8;
 
-/// A broker, the time there, and what each input gave at most.
+/// A broker, its time, and the maximum of outputs per input.
 struct Load {
     broker: Stored,
     now: Time,
@@ -111,7 +110,7 @@ fn a_repeated_filter_sends_each_retained_message_once() {
     let topics: Vec<&str> = publishes(&out, B)
         .map(|it| it.topic_name.as_str())
         .collect();
-    // Subscribed to the same a thousand times, and the last time counts.
+    // A thousand subscriptions to one filter send each retained message once.
     assert_eq!(topics.len(), 20_000);
     assert_eq!(topics.iter().collect::<BTreeSet<_>>().len(), 20_000);
     assert!(load.outputs_max <= 256 + ANSWERS, "{}", load.outputs_max);
@@ -177,7 +176,7 @@ fn retained_messages_precede_later_publications() {
     }
     load.connect(B, client("b"));
     let mut out = load.packet(B, filters(["#".to_owned()], QOS0));
-    // Not retained: the old one goes ahead of it. Retained: it takes the old one's place.
+    // A new message follows the retained one. A new retained message replaces it.
     out.extend(load.packet(A, publish("c", "new")));
     out.extend(load.packet(A, retained("d", "new")));
     out.extend(load.settle());
@@ -285,7 +284,7 @@ fn subscriptions_and_patterns_of_a_session_are_bounded() {
     let full = SubAckReasonCode::QuotaExceeded;
     let expected = [granted, granted, granted, granted, full, granted, granted];
     assert_eq!(codes(load.packet(A, filters(patterns, QOS0))), expected);
-    // Another pattern has room as soon as one is not used any more.
+    // The end of one pattern makes room for another.
     load.packet(A, unsubscribe(2, "+"));
     assert_eq!(
         codes(load.packet(A, filters(["+/+".to_owned()], QOS0))),
@@ -387,17 +386,17 @@ fn a_full_session_leaves_other_sessions_their_share() {
         puback.reason_code
     };
     let payload = "x".repeat(900);
-    // One session takes all that there is, and no more.
+    // One session fills all the room.
     let accepted =
         (0..1_000).take_while(|_| send(&mut load, "b/1", &payload) == broker::ReasonCode::Success);
     assert_eq!(accepted.count(), 99);
     assert!(load.broker.session_bytes() <= MAX);
-    // The other one has its share: a quarter, since a session that begins would have one, too.
+    // The other session has its share: a quarter, because a new session would need one too.
     let accepted =
         (0..1_000).take_while(|_| send(&mut load, "c/1", &payload) == broker::ReasonCode::Success);
     assert_eq!(accepted.count(), 24);
     assert!(load.broker.session_bytes() <= 2 * MAX);
-    // The owner of a full queue may come back with a will, and gets all that was accepted.
+    // The owner of a full queue may reconnect with a will, and gets all accepted messages.
     let mut back = lasting_client("b");
     back.will = Some(broker::WillMessage::new("w", "x".repeat(900)));
     let mut out = Vec::new();
@@ -493,7 +492,7 @@ fn patterns_are_bounded_together() {
     let full = SubAckReasonCode::QuotaExceeded;
     let of_a = codes(A, "a", ["a/+", "#", "+/a"]);
     assert_eq!(of_a, [granted, granted, full]);
-    // A pattern that is in use costs nothing, and neither does a filter without wildcards.
+    // A pattern in use and a filter without wildcards need no room.
     let of_b = codes(B, "b", ["b/+", "+/+", "b"]);
     assert_eq!(of_b, [granted, full, granted]);
 }
@@ -510,8 +509,8 @@ fn the_members_of_a_large_group_end_in_linear_time() {
     for _ in 0..MEMBERS {
         load.packet(A, publish1(1, "t", "x"));
     }
-    // Each has a message in flight, which moves on to the others as long as there are any. With a step for each member
-    // and each end, this would take minutes.
+    // The message in flight of each ended member goes to another member. If each end took a step for each member, this
+    // would take minutes.
     for number in 0..MEMBERS - 1 {
         load.input(Input::Gone(ConnId(1_000 + number)));
         if number % 1_000 == 0 {

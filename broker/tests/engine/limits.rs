@@ -1,4 +1,4 @@
-//! Each limit gives the proper reason code, and no accepted message is lost.
+//! Each limit has its reason code, and no accepted message is lost.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::SubscribePacket;
@@ -90,7 +90,7 @@ fn at_the_limit_a_new_retained_message_is_refused_and_others_can_be_replaced() {
         publish2(2, "b", "1").with_retain(true),
         "A PUBREC 2 QuotaExceeded",
     );
-    // The identifier is free again, and a QoS 0 message is routed at least.
+    // The identifier is free again, and a QoS 0 message is still routed.
     world.send(A, publish2(2, "b", "1"), "A PUBLISH b 1\nA PUBREC 2");
     world.send(A, publish("b", "2").with_retain(true), "A PUBLISH b 2");
     world.send(
@@ -294,7 +294,7 @@ fn a_maximum_qos_is_announced_granted_and_enforced() {
     );
     let will = WillMessage::new("t", "").with_qos(QOS2);
     world.connect(C, with_will(client("c"), will), &refused("QoSNotSupported"));
-    // It cannot be told, so it may.
+    // MQTT 3.1.1 cannot announce the maximum, so its clients may exceed it.
     world.join(D, client_311("d"));
     world.send(D, publish2(1, "u", ""), "D PUBREC 1");
 }

@@ -1,11 +1,11 @@
-//! PUBLISH from clients: the three QoS, Receive Maximum, topic aliases, and what is refused.
+//! PUBLISH from clients: QoS 0 to 2, Receive Maximum, topic aliases and refusals.
 
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Config, ReasonCode};
 
 use crate::harness::*;
 
-/// A is there to publish, B has subscribed to everything with QoS 2.
+/// A publishes; B is subscribed to everything with QoS 2.
 fn publisher_and_subscriber() -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -14,7 +14,7 @@ fn publisher_and_subscriber() -> World {
     world
 }
 
-/// A is there to publish to a broker that sets it limits.
+/// A publishes to a broker that announces limits.
 fn limited(receive_maximum: u16, topic_alias_maximum: u16, limits: &str) -> World {
     let mut world = World::with(Config {
         receive_maximum,

@@ -1,4 +1,4 @@
-//! Retained messages, and which of them a new subscription gets.
+//! Retained messages, and their delivery to new subscriptions.
 
 use broker::packet::publish::PublishPacket;
 use broker::packet::subscribe::{RetainHandling, SubscriptionOptions};
@@ -16,7 +16,7 @@ fn handling(retain_handling: RetainHandling) -> SubscriptionOptions {
     }
 }
 
-/// A has published, B is there to subscribe.
+/// A has published; B is connected and not subscribed.
 fn publisher_and_newcomer(messages: &[PublishPacket]) -> World {
     let mut world = World::new();
     world.join(A, client("a"));

@@ -1,4 +1,4 @@
-//! Sessions: how they go on, how they end, how they are taken over.
+//! Sessions: resumption, end and takeover.
 
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{BrokerEvent, Config, Packet};

@@ -142,7 +142,7 @@ fn a_qos_1_message_of_a_lost_member_goes_to_another_one() {
     );
     world.gone(B, "C PUBLISH t x qos1 #1");
     world.rejoin(B, lasting("b", 100));
-    // Late, but not wrong: it may have been on its way.
+    // A late acknowledgement is valid.
     world.send(B, puback(1), "");
 }
 
@@ -232,7 +232,7 @@ fn wildcards_of_a_shared_filter_do_not_match_dollar_topics() {
     world.send(A, publish("x/a", "2"), "A PUBLISH x/a 2");
 }
 
-/// Members of one group that come, go and acknowledge as they like; all have sessions that last.
+/// Members of one group that connect, disconnect and acknowledge at random. Their sessions outlive their connections.
 struct Crowd {
     broker: Stored,
     now: Time,
@@ -240,7 +240,7 @@ struct Crowd {
     connected: [bool; 3],
     /// The packets that each member has to answer on its connection.
     unanswered: [Vec<Packet>; 3],
-    /// How often each message was sent for the first time, and its QoS.
+    /// The QoS of each message, and the number of its sends without DUP.
     sent: BTreeMap<String, (QoS, u32)>,
 }
 

@@ -1,4 +1,4 @@
-//! The end of the server, as its clients see it.
+//! Shutdown of the broker.
 
 use broker::access::{Access, AllowAll, Client, Entropy, Exchange, Login, Step};
 use broker::{Input, ReasonCode, TopicFilter, TopicName};
@@ -44,12 +44,12 @@ fn shutdown_treats_sessions_and_wills_as_closed_connections_do() {
          C closed ServerShuttingDown",
     );
     assert_eq!(world.stats().sessions, 2);
-    // The broker is still there: who comes back finds its session.
+    // The broker still runs, so a client that reconnects has its session.
     world.rejoin(C, lasting("c", 100));
     world.wait_ms(20_000, "C PUBLISH will later");
 }
 
-/// Knows a method that never comes to an end.
+/// Has an authentication method that never ends.
 #[derive(Debug)]
 struct Endless;
 

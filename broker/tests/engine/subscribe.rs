@@ -1,4 +1,4 @@
-//! SUBSCRIBE, UNSUBSCRIBE, and which copy of a message a subscriber gets.
+//! SUBSCRIBE, UNSUBSCRIBE, and the copy of a message that a subscriber gets.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
@@ -25,7 +25,7 @@ fn retain_as_published(qos: broker::QoS) -> SubscriptionOptions {
     }
 }
 
-/// A and B are there.
+/// A and B are connected.
 fn two_clients() -> World {
     let mut world = World::new();
     world.join(A, client("a"));

@@ -1,4 +1,4 @@
-//! `$SYS`.
+//! Statistics under `$SYS`.
 
 use broker::Config;
 
@@ -84,7 +84,7 @@ fn statistics_do_not_count_against_the_limit_of_retained_messages() {
     world.send(A, retained(2, "u", ""), "A PUBACK 2 NoMatchingSubscribers");
     world.send(A, retained(3, "u", "1"), "A PUBACK 3 QuotaExceeded");
     world.send(A, retained(4, "t", "123456"), "A PUBACK 4 QuotaExceeded");
-    // They are published again, longer than before, and change nothing.
+    // The next statistics are longer, and still do not count against the limit.
     world.wait_ms(100_000, "");
     world.send(A, retained(5, "u", "1"), "A PUBACK 5 QuotaExceeded");
     world.send(A, retained(6, "t", ""), "A PUBACK 6 NoMatchingSubscribers");

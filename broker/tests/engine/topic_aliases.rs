@@ -1,4 +1,4 @@
-//! Topic aliases that the broker uses towards a client.
+//! Topic aliases from the broker to a client.
 
 use broker::Config;
 use broker::packet::connect::ConnectPacket;

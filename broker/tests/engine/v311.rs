@@ -1,4 +1,4 @@
-//! Clients of MQTT 3.1.1 and 3.1, by themselves and together with those of 5.0.
+//! Clients of MQTT 3.1.1 and 3.1, alone and together with clients of 5.0.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
@@ -244,7 +244,7 @@ fn a_client_of_3_1_has_an_identifier_of_1_to_23_characters() {
         codec::encode(connack, ProtocolVersion::V31, &mut bytes).unwrap();
         assert_eq!(bytes, b"\x20\x02\x00\x02");
     }
-    // Later versions take a longer one.
+    // Later versions accept a longer one.
     world.join(A, client_311(&"a".repeat(24)));
     world.join(B, client(&"b".repeat(24)));
 }

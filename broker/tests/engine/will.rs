@@ -1,4 +1,4 @@
-//! Wills: when they are published, when not, and as what.
+//! Wills: the time and the properties of their publication, and their removal.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::disconnect::DisconnectPacket;
@@ -19,7 +19,7 @@ fn mortal(delay_s: u32, expiry_interval_s: u32) -> ConnectPacket {
     with_will(lasting("a", expiry_interval_s), will(delay_s))
 }
 
-/// B watches wills, A has one.
+/// B is subscribed to wills; A has a will.
 fn watched(connect: ConnectPacket) -> World {
     let mut world = World::new();
     world.join(B, client("b"));
