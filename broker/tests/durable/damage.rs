@@ -146,6 +146,6 @@ fn the_first_errors_are_kept_and_all_are_counted() {
     assert_eq!(restored.errors.len(), 8);
     assert_eq!(
         restored.errors[0].to_string(),
-        "3 bytes of a longer record at byte 1"
+        "only 3 bytes of a record at byte 1"
     );
 }

@@ -455,7 +455,7 @@ fn refused_filters_have_a_reason_string_if_the_client_requests_it_and_it_fits() 
     // Each reason once, in the order of the filters.
     let suback = "this filter is too long or has too many levels; \
                   there is no room for another subscription";
-    let unsuback = "a message of this identifier is not released";
+    let unsuback = "an unreleased message has this identifier";
     let expected = [suback, unsuback].map(|text| Some(text.to_owned()));
     assert_eq!(explained(client("a")), expected);
     let mut small = client("a");
