@@ -1,4 +1,4 @@
-//! The command line, its errors, and its end.
+//! The command line, its errors, and shutdown.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -27,7 +27,7 @@ fn an_address_in_use_is_an_error_that_names_it() {
         assert_eq!(
             refusal(&[option, &address]),
             format!(
-                "error: cannot serve MQTT over {what} on {address}, because another program does; port 0 finds a free one\n"
+                "error: cannot serve MQTT over {what} on {address}: another program uses it; choose another port, or 0 for any free one\n"
             )
         );
     }
