@@ -707,11 +707,11 @@ impl World {
     }
 
     pub(crate) fn members(&self, tab_id: TabId) -> &[TabInfo] {
-        let rosters = self.notices(tab_id).filter_map(|notice| match notice {
+        let member_lists = self.notices(tab_id).filter_map(|notice| match notice {
             Notice::Members(members) => Some(&members[..]),
             _ => None,
         });
-        rosters.last().unwrap_or_default()
+        member_lists.last().unwrap_or_default()
     }
 
     pub(crate) fn stats(&self, tab_id: TabId) -> Option<&TabStats> {
