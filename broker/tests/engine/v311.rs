@@ -68,10 +68,10 @@ fn messages_between_versions_keep_the_fields_of_the_receivers_version() {
     world.send(A, pubcomp(1), "");
     world.send(
         B,
-        publish1(8, "nobody", ""),
+        publish1(8, "unsubscribed", ""),
         "B PUBACK 8 NoMatchingSubscribers",
     );
-    world.send(A, publish1(8, "nobody", ""), "A PUBACK 8");
+    world.send(A, publish1(8, "unsubscribed", ""), "A PUBACK 8");
 }
 
 #[test]

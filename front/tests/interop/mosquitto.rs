@@ -33,7 +33,7 @@ struct Subscriber {
 
 /// Starts a subscriber and waits until it is subscribed.
 fn subscribe(front: &Front, version: &str, count: usize, arguments: &[&str]) -> Subscriber {
-    // With -d it prints SUBACK, but buffers its output unless told otherwise.
+    // With -d it prints SUBACK, but `stdbuf` has to turn off its buffer.
     let mut process = Command::new("stdbuf")
         .arg("--output=L")
         .arg("mosquitto_sub")
