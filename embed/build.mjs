@@ -22,7 +22,7 @@ const common = {
     logLevel: 'warning',
 };
 
-// wasm-opt makes the compiler's module a few kB smaller, and no slower.
+// wasm-opt makes the compiler's module a few kB smaller without making it slower.
 const wasm = here('glue/worker_bg.wasm');
 execFileSync(process.execPath, [here('node_modules/binaryen/bin/wasm-opt'), '-Oz', '--low-memory-unused', wasm, '-o', wasm], { stdio: 'inherit' });
 

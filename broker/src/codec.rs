@@ -281,7 +281,7 @@ impl fmt::Display for DecodeError {
                 )
             }
             Self::PacketTooLarge { size, maximum } => {
-                write!(f, "a packet of {size} bytes, where {maximum} are the most")
+                write!(f, "a packet of {size} bytes exceeds {maximum} bytes")
             }
             Self::VariableByteIntegerTooLong => {
                 write!(f, "a variable byte integer of more than four bytes")
@@ -296,10 +296,7 @@ impl fmt::Display for DecodeError {
                 packet_type,
                 needed,
                 left,
-            } => write!(
-                f,
-                "{packet_type:?} ends {left} bytes on, where {needed} should follow"
-            ),
+            } => write!(f, "{packet_type:?} ends after {left} of {needed} bytes"),
             Self::TrailingBytes { packet_type, count } => {
                 write!(f, "{count} bytes after the end of {packet_type:?}")
             }

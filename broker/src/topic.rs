@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_wildcards_are_accepted_as_they_are() {
+    fn names_without_wildcards_are_accepted_unchanged() {
         let longest = "x".repeat(BYTES_MAX);
         for name in [
             "a",
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_name_says_where() {
+    fn the_error_of_an_invalid_name_has_its_place() {
         let too_long = "x".repeat(BYTES_MAX + 1);
         for (name, error) in [
             ("", TopicError::Empty),
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_filter_says_where() {
+    fn the_error_of_an_invalid_filter_has_its_place() {
         for (text, error) in [
             ("", TopicError::Empty),
             ("a\0", TopicError::NulCharacter { offset: 1 }),
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_stands_for_exactly_one_level() {
+    fn a_plus_matches_exactly_one_level() {
         assert!(matches("+", "a"));
         assert!(matches("a/+/c", "a/b/c"));
         assert!(matches("a/+", "a/"));
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_stands_for_the_parent_and_everything_below() {
+    fn a_hash_matches_the_parent_and_all_levels_below() {
         assert!(matches("#", "a/b/c"));
         assert!(matches("#", "/"));
         assert!(matches("a/#", "a"));
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_compared_as_they_are() {
+    fn levels_are_compared_byte_by_byte() {
         assert!(matches("a/b", "a/b"));
         assert!(!matches("a/b", "A/b"));
         assert!(!matches("a", "a/"));
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_in_front_never_matches_a_dollar_topic() {
+    fn a_leading_wildcard_never_matches_a_dollar_topic() {
         assert!(!matches("#", "$SYS/uptime"));
         assert!(!matches("+/uptime", "$SYS/uptime"));
         assert!(!matches("$share/g/#", "$SYS/uptime"));

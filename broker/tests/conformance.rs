@@ -1,5 +1,5 @@
-//! Every normative statement of MQTT 5.0 and of 3.1.1 that binds a server is tested, or cannot apply: `conformance.toml`
-//! says which by what, and this checks that it is complete and that the tests exist.
+//! Every normative statement of MQTT 5.0 and of 3.1.1 that binds a server has tests, or a reason why it cannot apply.
+//! `conformance.toml` lists them; this file checks that the list is complete and that the tests exist.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// How many statements each section of MQTT 5.0 numbers, as its appendix B lists them.
+/// The number of statements in each section of MQTT 5.0, as its appendix B lists them.
 const STATEMENTS: [(&str, u32); 56] = [
     ("1.5.4", 3),
     ("1.5.5", 1),
@@ -72,7 +72,7 @@ const STATEMENTS: [(&str, u32); 56] = [
     ("6.0.0", 4),
 ];
 
-/// The same of MQTT 3.1.1.
+/// The number of statements in each section of MQTT 3.1.1.
 const STATEMENTS_311: [(&str, u32); 39] = [
     ("1.5.3", 3),
     ("2.2.2", 2),
@@ -115,7 +115,7 @@ const STATEMENTS_311: [(&str, u32); 39] = [
     ("7.1.2", 1),
 ];
 
-/// Where the numbers of a section of MQTT 5.0 do not begin with 1.
+/// The first number in sections of MQTT 5.0 that do not begin with 1.
 const FIRST_OF: [(&str, u32); 1] = [("2.2.1", 2)];
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ enum Binds {
     Both,
 }
 
-/// The statements by identifier. One that is there twice is an error of the file.
+/// The statements by identifier. A duplicate identifier is an error of the file.
 fn statements() -> BTreeMap<String, Statement> {
     let text = fs::read_to_string(tests_folder().join("conformance.toml")).unwrap();
     toml::from_str(&text).unwrap()
@@ -181,7 +181,7 @@ fn each_statement_for_a_server_has_a_test_or_a_reason() {
 }
 
 #[test]
-fn every_test_that_is_named_exists() {
+fn every_named_test_exists() {
     let mut sources = BTreeMap::new();
     let [of_5, of_311] = ["mqtt5-packets.tsv", "mqtt311-packets.tsv"].map(packets);
     let mut wrong = Vec::new();
@@ -206,9 +206,9 @@ fn every_test_that_is_named_exists() {
     assert!(wrong.is_empty(), "no such test: {wrong:#?}");
 }
 
-/// A test's comment and this table name the same statements, so that neither is forgotten when the other changes.
+/// The comment of a test and this table name the same statements, so a change of one requires a change of the other.
 #[test]
-fn a_test_that_names_a_statement_is_in_its_row() {
+fn the_row_of_a_statement_lists_every_test_that_names_it() {
     let statements = statements();
     let mut wrong = Vec::new();
     for module in ["engine", "packets"].into_iter().flat_map(modules) {
@@ -274,7 +274,7 @@ fn is_test(source: &str, name: &str) -> bool {
     })
 }
 
-/// `engine::connect` and the others of a folder, or the one file.
+/// The modules of a folder (`engine::connect`), or the one file.
 fn modules(of: &str) -> Vec<String> {
     let Ok(files) = fs::read_dir(tests_folder().join(of)) else {
         return vec![of.to_owned()];

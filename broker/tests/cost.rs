@@ -1,5 +1,5 @@
-//! The fuzz target that counts what bytes cost, on the stable toolchain: a program of its own with one test, because an allocator
-//! counts for all of its threads.
+//! The fuzz target `cost` on the stable toolchain: it counts the memory that received bytes make the broker allocate. It is
+//! a program of its own with one test, because the allocator counts for all threads.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,11 +22,11 @@ mod raw;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// How often each file of the corpus is changed a little.
+/// The number of single-bit changes tried for each file of the corpus.
 const CHANGES: u64 = 6;
 
 #[test]
-fn no_bytes_cost_more_than_so_many_times_their_number() {
+fn allocated_memory_is_linear_in_the_received_bytes() {
     let allocated = || ALLOCATOR.stats().bytes_allocated;
     let connect = [
         0x10, 16, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 3, b'b', b'a', b'd',
@@ -34,7 +34,7 @@ fn no_bytes_cost_more_than_so_many_times_their_number() {
     let mut number = 1_u64;
     for bytes in corpus::corpus("packets") {
         for _ in 0..CHANGES {
-            // A client that is let in, and what it sends then.
+            // An accepted client, then the bytes that it sends.
             let mut bytes = [&connect[..], &bytes].concat();
             number = number
                 .wrapping_mul(6_364_136_223_846_793_005)

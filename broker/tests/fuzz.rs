@@ -1,5 +1,5 @@
-//! The fuzz targets on the stable toolchain: their corpus and seeded random inputs, a bounded run of all. What they
-//! check is in `fuzz/src`, and `cargo +nightly fuzz run` looks for more.
+//! A bounded run of the fuzz targets on the stable toolchain, with their corpus and seeded random inputs. Their checks are
+//! in `fuzz/src`; `cargo +nightly fuzz run` searches further.
 
 #![expect(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ const RANDOM_SCRIPTS: usize = 4_000;
 const RANDOM_LOGS: usize = 2_000;
 
 #[test]
-fn no_bytes_of_the_corpus_break_the_packet_boundary() {
+fn the_corpus_of_packets_breaks_no_invariant() {
     let corpus = corpus("packets");
     corpus
         .iter()
@@ -36,7 +36,7 @@ fn no_bytes_of_the_corpus_break_the_packet_boundary() {
 }
 
 #[test]
-fn no_script_of_the_corpus_breaks_the_broker() {
+fn the_corpus_of_scripts_breaks_no_invariant() {
     let corpus = corpus("broker");
     corpus
         .iter()
@@ -52,7 +52,7 @@ fn no_script_of_the_corpus_breaks_the_broker() {
 }
 
 #[test]
-fn no_random_script_breaks_the_broker() {
+fn random_scripts_break_no_invariant() {
     let mut random = Random(3);
     for _ in 0..RANDOM_SCRIPTS / 2 {
         let length = random.below(600);
@@ -62,7 +62,7 @@ fn no_random_script_breaks_the_broker() {
 }
 
 #[test]
-fn no_log_of_the_corpus_breaks_a_restored_broker() {
+fn the_corpus_of_logs_breaks_no_invariant_of_a_restored_broker() {
     let corpus = corpus("log");
     corpus.iter().for_each(|input| targets::log::check(input));
     let mut random = Random(4);

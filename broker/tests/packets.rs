@@ -1,4 +1,4 @@
-//! Real packets and broken ones against the codec: a table of verdicts, and what must hold for any bytes at all.
+//! Valid and invalid packets for the codec: tables with the expected result of each packet, and invariants for any bytes.
 
 #![expect(
     clippy::expect_used,
@@ -30,7 +30,7 @@ const V311: ProtocolVersion = ProtocolVersion::V311;
 const V31: ProtocolVersion = ProtocolVersion::V31;
 
 #[test]
-fn every_packet_of_the_table_gets_its_verdict() {
+fn every_packet_of_the_table_is_decoded_or_refused_as_listed() {
     let mut wrong = Vec::new();
     let tables = [V5, V311, V31].map(|version| table(version).map(move |row| (version, row)));
     for (version, row) in tables.into_iter().flatten() {
@@ -58,7 +58,7 @@ fn every_packet_of_the_table_gets_its_verdict() {
 }
 
 #[test]
-fn valid_packets_keep_their_meaning_when_they_are_encoded_again() {
+fn valid_packets_keep_their_meaning_when_reencoded() {
     for row in valid_rows() {
         let packet = decode_all(&row.packet);
         let encoded = encode(&packet);
@@ -74,7 +74,7 @@ fn valid_packets_keep_their_meaning_when_they_are_encoded_again() {
 }
 
 #[test]
-fn valid_packets_of_3_1_1_are_written_as_they_were_read() {
+fn reencoded_packets_of_3_1_1_have_the_same_bytes() {
     for row in table(V311).filter(|row| row.verdict == "valid") {
         let mut bytes = Bytes::from(row.packet.clone());
         let packet = codec::decode(&mut bytes, V311, ANY_SIZE).unwrap().unwrap();
@@ -85,7 +85,7 @@ fn valid_packets_of_3_1_1_are_written_as_they_were_read() {
 }
 
 #[test]
-fn dup_in_a_request_of_3_1_is_allowed_and_not_kept() {
+fn dup_in_a_request_of_3_1_is_accepted_and_dropped() {
     for (dup, plain) in [
         ("6a020001", "62020001"),
         ("8a06000100016100", "8206000100016100"),
@@ -100,7 +100,7 @@ fn dup_in_a_request_of_3_1_is_allowed_and_not_kept() {
 }
 
 #[test]
-fn fields_without_a_place_in_3_1_1_are_left_out() {
+fn fields_that_3_1_1_does_not_have_are_omitted() {
     let publish = PublishPacket::new("t", "x", QoS::AtMostOnce).with_content_type("c".into());
     let suback = SubAckPacket::new(1).add_reason_code(SubAckReasonCode::NotAuthorized);
     let puback = PubAckPacket::new_with_reason(1, ReasonCode::NoMatchingSubscribers);
@@ -171,7 +171,7 @@ fn a_stream_gives_the_same_packets_wherever_it_is_split() {
 }
 
 #[test]
-fn a_part_of_a_packet_is_left_untouched() {
+fn an_incomplete_packet_stays_in_the_buffer() {
     for row in valid_rows().filter(|row| row.packet.len() < 1000) {
         for length in 0..row.packet.len() {
             let mut bytes = Bytes::copy_from_slice(&row.packet[..length]);
@@ -183,7 +183,7 @@ fn a_part_of_a_packet_is_left_untouched() {
 }
 
 #[test]
-fn decoded_packets_can_be_encoded_and_nothing_panics() {
+fn any_decoded_packet_can_be_encoded_and_no_bytes_panic() {
     for version in [V5, V311, V31] {
         random_bytes_are_refused_or_mean_the_same_again(version);
     }
@@ -249,7 +249,7 @@ fn errors_in_the_first_bytes_are_reported_at_once() {
 }
 
 #[test]
-fn another_protocol_version_is_told_apart_whatever_follows_it() {
+fn another_protocol_version_is_recognised_whatever_follows_it() {
     for bytes in ["100a00044d51545406020000", "100700044d51545406"] {
         let error = refusal(bytes);
         let violation = Violation::UnsupportedProtocolVersion { level: 6 };
@@ -260,9 +260,9 @@ fn another_protocol_version_is_told_apart_whatever_follows_it() {
 }
 
 #[test]
-fn errors_say_what_is_wrong_and_where() {
+fn errors_name_the_violation_and_its_place() {
     for (bytes, error) in [
-        // Codes that the library knows and MQTT does not, and codes of other packets.
+        // Codes of the library that MQTT does not have, and codes of other packets.
         ("e001b3", reason_code(PacketType::Disconnect, 0xB3)),
         ("2003008b00", reason_code(PacketType::ConnAck, 0x8B)),
         ("4003000192", reason_code(PacketType::PubAck, 0x92)),
@@ -284,7 +284,7 @@ fn errors_say_what_is_wrong_and_where() {
         ),
         ("20050000022402", value(PropertyId::MaximumQoS, 2)),
         ("20050000032100", truncated(PacketType::ConnAck, 3, 2)),
-        // A string that is longer than its block, though not longer than its packet.
+        // A string that is longer than its property block, but not than its packet.
         (
             "e00700031f00036162",
             truncated(PacketType::Disconnect, 3, 0),
@@ -332,7 +332,7 @@ fn a_payload_is_not_copied() {
 }
 
 #[test]
-fn forbidden_packets_are_not_encoded() {
+fn packets_that_mqtt_forbids_are_not_encoded() {
     let publish = |topic: &str, qos| PublishPacket::new(topic, "", qos);
     let mut without_id = publish("t", QoS::AtMostOnce);
     without_id.packet_id = Some(7);
@@ -419,7 +419,7 @@ fn packets_without_an_encoding_are_not_encoded() {
 }
 
 #[test]
-fn will_properties_are_read_into_both_places_and_must_agree_to_be_sent() {
+fn will_properties_are_decoded_into_both_fields_and_must_be_equal_to_be_encoded() {
     let mut will = WillMessage::new("w", "gone").with_qos(QoS::AtLeastOnce);
     will.properties.will_delay_interval = Some(5);
     will.properties.correlation_data = Some(b"c".to_vec());
@@ -505,14 +505,14 @@ fn refused(packet: &Packet) -> EncodeError {
     error
 }
 
-/// Appends what `bytes` holds in whole packets to `out`, encoded again.
+/// Encodes the complete packets of `bytes` again and appends them to `out`.
 fn drain(bytes: &mut Bytes, out: &mut Vec<u8>) {
     while let Some(packet) = codec::decode(bytes, V5, ANY_SIZE).unwrap() {
         codec::encode(&packet, V5, out).unwrap();
     }
 }
 
-/// Whether `bytes` are decoded; if so, they must mean the same after another round.
+/// Returns whether `bytes` are a packet. Checks that a decoded packet keeps its meaning when it is encoded again.
 fn round_trips(bytes: &[u8], version: ProtocolVersion) -> bool {
     let decode =
         |bytes: &[u8]| codec::decode(&mut Bytes::copy_from_slice(bytes), version, ANY_SIZE).ok()?;
@@ -527,7 +527,7 @@ fn round_trips(bytes: &[u8], version: ProtocolVersion) -> bool {
     true
 }
 
-/// Two packets with the same meaning are equal; the library's packets cannot be compared.
+/// A text that is equal for packets of the same meaning, because the library's packets cannot be compared.
 fn meaning(packet: &Packet) -> (String, [Properties; 2], Option<Vec<u8>>) {
     let mut packet = packet.clone();
     let mut will_properties = Properties::default();
@@ -554,7 +554,7 @@ fn meaning(packet: &Packet) -> (String, [Properties; 2], Option<Vec<u8>>) {
         Packet::Auth(packet) => &mut packet.properties,
     };
     let properties = core::mem::take(properties);
-    // Without properties, which print in random order, and but for the password, which never prints, this is all.
+    // The debug output has everything except the properties (their order is random) and the password (never printed).
     (
         format!("{packet:?}"),
         [properties, will_properties],
@@ -574,7 +574,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Makes the second byte the remaining length, so that what comes after the fixed header is looked at.
+/// Sets the second byte to the remaining length, so the decoder reads beyond the fixed header.
 fn repair_length(bytes: &mut [u8]) {
     if let [_, length, body @ ..] = bytes {
         *length = body.len().min(0x7F) as u8;

@@ -12,7 +12,7 @@ const log = [];
 const messages = [];
 let watchers = [];
 
-const state = { tabId: null, role: null, roster: [], statuses: {}, stats: null, failed: null };
+const state = { tabId: null, role: null, members: [], statuses: {}, stats: null, failed: null };
 
 function onNotice(at, notice) {
     const note = (kind, words, data) => log.push({ at, kind, words, ...data });
@@ -28,7 +28,7 @@ function onNotice(at, notice) {
             note("Role", JSON.stringify(value));
             break;
         case "Members":
-            state.roster = value;
+            state.members = value;
             break;
         case "Event":
             note(notice.kind, notice.words, { eventAt: value.at });

@@ -24,7 +24,7 @@ pub use app::appearance::Appearance;
 pub use app::browser::{Browser, Setup};
 pub use app::session::ConsoleEntry;
 pub use app::tab::Tab;
-pub use app::view::{Role, RosterRow, Status, Subscription, VIEWS, View};
+pub use app::view::{MemberRow, Role, Status, Subscription, VIEWS, View};
 #[cfg(unix)]
 pub use devtools::chromium::{Chromium, ChromiumSetup, SQLITE};
 #[cfg(unix)]

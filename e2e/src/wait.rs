@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest time for which a test waits for a condition. It is far longer than anything takes, because it is no measurement.
+/// Longest time for which a test waits for a condition. It is much longer than any condition takes, because it measures nothing.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);

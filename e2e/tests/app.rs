@@ -416,7 +416,7 @@ fn the_timeline_shows_the_gap_after_the_broker_is_closed_crashed_or_frozen() {
         let tabs = [browser.open(&channel), browser.open(&channel)];
         for tab in &tabs {
             tab.until("three tabs", |view| {
-                view.roster.len() == 3 && view.is_ready()
+                view.members.len() == 3 && view.is_ready()
             });
         }
         let watching = &tabs[0];
@@ -448,7 +448,7 @@ fn a_tab_opens_many_other_tabs() {
     tab.until_ready();
     fill(&tab, "tabs-number", "3");
     tab.press(&key(Key::Enter));
-    tab.until("four tabs", |view| view.roster.len() == 4);
+    tab.until("four tabs", |view| view.members.len() == 4);
 }
 
 #[test]

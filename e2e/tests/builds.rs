@@ -70,7 +70,7 @@ fn a_new_build_loads_its_own_worker_despite_a_greedy_cache_and_shares_the_old_bu
     for (tab, build) in tabs.iter().zip([old_build, &new_build]) {
         let view = tab.view();
         let own = view
-            .roster
+            .members
             .iter()
             .find(|row| Some(&row.tab_id) == view.tab_id.as_ref());
         assert_eq!(own.map(|row| &row.build), Some(build));
@@ -87,8 +87,11 @@ fn a_new_build_loads_its_own_worker_despite_a_greedy_cache_and_shares_the_old_bu
 
 #[cfg(unix)]
 fn build_of(page: &Page<'_>) -> String {
-    page.until_true("a roster", "tab.state.roster.some((it) => it.is_self)");
-    page.evaluate_as("tab.state.roster.find((it) => it.is_self).build")
+    page.until_true(
+        "a list of tabs",
+        "tab.state.members.some((it) => it.is_self)",
+    );
+    page.evaluate_as("tab.state.members.find((it) => it.is_self).build")
 }
 
 /// Deploys a new build while a tab of an old build is the broker.

@@ -113,7 +113,7 @@ fn messages_dropped_for_another_tab_are_shown_in_figures_events_and_that_tab() {
 }
 
 #[test]
-fn nothing_acknowledges_qos_0() {
+fn a_load_with_qos_0_shows_no_acknowledgements() {
     let browser = Browser::start();
     let tab = browser.open("");
     load(&tab, "100", "1");
@@ -372,7 +372,7 @@ fn the_only_tab_cannot_stop_its_broker_and_the_hint_keeps_its_second_step() {
     let disabled = "return ['close', 'crash', 'freeze'].every((it) => document.querySelector(`[data-testid=broker-${it}]`).disabled)";
     assert_eq!(first.execute(disabled, Vec::new()), true);
     first.until_text(
-        "trial-reason",
+        "fault-panel-reason",
         "Open a second tab first: it will take over.",
     );
     first.until_text("hint", "2. Then stop the broker");
@@ -399,7 +399,7 @@ fn a_tab_with_a_crashed_worker_is_shown_as_offline() {
     first.until("offline", |view| view.role == Some(Role::Offline));
     let view = first.view();
     assert!(view.title.starts_with("Offline"), "{}", view.title);
-    assert!(view.roster.is_empty() && view.kept.is_none(), "{view}");
+    assert!(view.members.is_empty() && view.kept.is_none(), "{view}");
     assert!(
         view.errors
             .iter()
@@ -598,10 +598,10 @@ fn a_failover_shows_how_the_broker_ended_and_a_frozen_tab_is_not_shown_as_broker
         let first = browser.open(&channel);
         first.until_ready_as(Role::Broker);
         let second = browser.open(&channel);
-        second.until("two", |view| view.roster.len() == 2 && view.is_ready());
+        second.until("two", |view| view.members.len() == 2 && view.is_ready());
         // A tab that ends or is frozen cannot count.
-        first.until_text("trial", "only from another tab");
-        second.until_text("trial", "Count lost and duplicate messages");
+        first.until_text("fault-panel", "only from another tab");
+        second.until_text("fault-panel", "Count lost and duplicate messages");
         second.click(&format!("broker-{order}"));
         second.until_text("failover", word);
         second.until_text("failover", "took over after");

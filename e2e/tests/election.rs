@@ -9,7 +9,7 @@ fn the_first_tab_is_the_broker_and_the_second_a_client() {
     let browser = Browser::start();
     let first = browser.open("");
     let alone = first.until_ready_as(Role::Broker);
-    assert_eq!(alone.roster_brokers(), [first.id()]);
+    assert_eq!(alone.member_brokers(), [first.id()]);
     assert!(alone.hint.is_some_and(|hint| hint.contains("second tab")));
 
     let second = browser.open("");

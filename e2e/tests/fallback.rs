@@ -65,7 +65,7 @@ fn without_locks_and_without_a_database_tabs_lead_in_memory_one_after_the_other(
     }
     pages[1].until_true(
         "that the state is in memory",
-        "tab.state.roster.find((it) => it.is_broker)?.storage === 'memory'",
+        "tab.state.members.find((it) => it.is_broker)?.storage === 'memory'",
     );
     pages.remove(0).end_by(Ending::Close);
     pages[0].until_broker();

@@ -75,7 +75,7 @@ fn assert_kept(page: &Page<'_>) {
 #[track_caller]
 pub(crate) fn assert_hidden_event(page: &Page<'_>, is_it: impl Fn(&Life) -> bool) {
     let life: Vec<Life> = page.evaluate_as("hiddenEvents");
-    assert!(life.iter().any(is_it), "it did not happen: {life:?}");
+    assert!(life.iter().any(is_it), "the fault did not happen: {life:?}");
 }
 
 #[test]
@@ -153,7 +153,10 @@ fn hit_by_the_cache(
         });
         is_done
     });
-    assert!(is_done, "not out of the cache {TRIES} times");
+    assert!(
+        is_done,
+        "the page did not come out of the cache in {TRIES} attempts"
+    );
 }
 
 #[test]
@@ -249,7 +252,7 @@ fn nothing_is_lost_when_the_brokers_process_is_suspended() {
                 process.resume();
                 broker.is_client_within(Duration::from_secs(3))
             });
-            assert!(is_over, "the broker was left in its place {TRIES} times");
+            assert!(is_over, "no tab replaced the broker in {TRIES} attempts");
         },
     );
 }

@@ -30,7 +30,7 @@ fn essence(view: &View) -> impl PartialEq + std::fmt::Debug {
         view.tab_id.clone(),
         view.status,
         view.status_text.clone(),
-        view.roster.clone(),
+        view.members.clone(),
         view.subscriptions.clone(),
         view.errors.clone(),
     )

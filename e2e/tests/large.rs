@@ -22,7 +22,7 @@ const SENSOR_BYTES: usize = 200;
 /// The most that a CONNECT can hold. With the rest of its row, it is too large for the browser's common file.
 const WILL_BYTES: usize = 65_535;
 
-/// Such messages take long, because the page makes arrays of numbers of them.
+/// The longest time for such messages. The page is slow, because it converts them into arrays of numbers.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Chromium stores larger values in separate files.
@@ -163,7 +163,7 @@ fn large_values_survive_a_takeover_and_the_end_of_the_browser() {
 }
 
 #[test]
-fn they_survive_in_sqlite_databases() {
+fn large_values_survive_in_sqlite_databases() {
     assert_survive(Format::Sqlite);
 }
 

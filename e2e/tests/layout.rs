@@ -185,20 +185,20 @@ fn nothing_moves_when_messages_arrive_or_tabs_join() {
         "message-export",
         "message-log",
     ];
-    const ROSTER: [&str; 7] = [
+    const LIST_OF_TABS: [&str; 7] = [
         "open-tab",
         "tabs-open",
         "tabs-number",
         "broker-close",
         "broker-crash",
         "broker-freeze",
-        "trial-stream",
+        "fault-panel-stream",
     ];
     let browser = Browser::start();
     // Two tabs, because the hint for new users disappears with the second one.
     let shown = browser.open("");
     let _second = browser.open("");
-    shown.until("two tabs", |view| view.roster.len() == 2);
+    shown.until("two tabs", |view| view.members.len() == 2);
     shown.execute(
         "document.querySelector('[data-testid=publish-send]').click()",
         Vec::new(),
@@ -207,7 +207,7 @@ fn nothing_moves_when_messages_arrive_or_tabs_join() {
     let mut before = Vec::new();
     for (width, height) in Appearance::WINDOWS {
         shown.appear(Appearance::new(false, width, height));
-        before.push((places(&shown, &TOOLS), places(&shown, &ROSTER)));
+        before.push((places(&shown, &TOOLS), places(&shown, &LIST_OF_TABS)));
     }
     let publish = "for (let i = 0; i < 1_200; i++) document.querySelector('[data-testid=publish-send]').click()";
     shown.execute(publish, Vec::new());
@@ -219,21 +219,25 @@ fn nothing_moves_when_messages_arrive_or_tabs_join() {
     shown.execute(publish, Vec::new());
     shown.until("as many again", |view| view.message_count == 2_401);
     let _more: Vec<Tab> = (0..3).map(|_| browser.open("")).collect();
-    shown.until("five tabs", |view| view.roster.len() == 5);
-    for ((width, height), (tools, roster)) in Appearance::WINDOWS.into_iter().zip(before) {
+    shown.until("five tabs", |view| view.members.len() == 5);
+    for ((width, height), (tools, members)) in Appearance::WINDOWS.into_iter().zip(before) {
         shown.appear(Appearance::new(false, width, height));
         assert_eq!(places(&shown, &TOOLS), tools, "{width}x{height}");
-        assert_eq!(places(&shown, &ROSTER), roster, "{width}x{height}");
+        assert_eq!(places(&shown, &LIST_OF_TABS), members, "{width}x{height}");
     }
     // A browser that blocks pop-ups opens one tab of many. The note about it moves no button.
-    let before = places(&shown, &ROSTER);
+    let before = places(&shown, &LIST_OF_TABS);
     shown.execute("HTMLAnchorElement.prototype.click = () => {}", Vec::new());
     shown.click("tabs-open");
     shown.until_text(
         "tabs-missing",
         "The browser opened 0 of 5 tabs. Allow pop-ups",
     );
-    assert_eq!(places(&shown, &ROSTER), before, "a note on missing tabs");
+    assert_eq!(
+        places(&shown, &LIST_OF_TABS),
+        before,
+        "a note on missing tabs"
+    );
 }
 
 #[test]
@@ -284,7 +288,9 @@ fn the_list_of_tabs_has_the_broker_first_this_tab_second_and_the_others_by_age()
                 .cloned(),
         );
         expected.dedup();
-        tab.until("the roster in order", |view| view.roster_ids() == expected);
+        tab.until("the list of tabs in order", |view| {
+            view.member_ids() == expected
+        });
     }
 }
 

@@ -43,7 +43,7 @@ fn a_page_from_the_back_forward_cache_joins_again() {
         tab.go("about:blank");
         // The page is in the cache, so the other tab is alone and the broker.
         let view = other.until_ready_as(Role::Broker);
-        let alone = other.until("no other tab", |view| view.roster.len() == 1);
+        let alone = other.until("no other tab", |view| view.members.len() == 1);
         assert_eq!(alone.tab_id, view.tab_id);
 
         tab.back();
@@ -72,7 +72,7 @@ fn a_frozen_page_leaves_and_joins_again_once_when_it_is_resumed() {
     tabs[1].execute("return 1", Vec::new());
     tabs[0].set_frozen(true);
     tabs[1].until_ready_as(Role::Broker);
-    tabs[1].until("no other tab", |view| view.roster.len() == 1);
+    tabs[1].until("no other tab", |view| view.members.len() == 1);
 
     tabs[0].set_frozen(false);
     tabs[0].until_ready_as(Role::Client);
@@ -94,7 +94,7 @@ fn a_page_with_duplicate_lifecycle_events_has_one_worker() {
             window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));";
         tabs[0].execute(dispatch, Vec::new());
         tabs[1].until_ready_as(Role::Broker);
-        tabs[1].until("no other tab", |view| view.roster.len() == 1);
+        tabs[1].until("no other tab", |view| view.members.len() == 1);
         let dispatch = "document.dispatchEvent(new Event('resume'));
             window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));";
         tabs[0].execute(dispatch, Vec::new());
@@ -117,7 +117,7 @@ fn a_page_that_is_reloaded_by_history_navigation_joins_again() {
         let id = tab.id();
         mark(tab);
         tab.go("about:blank");
-        tabs[1 - place].until("no other tab", |view| view.roster.len() == 1);
+        tabs[1 - place].until("no other tab", |view| view.members.len() == 1);
         tab.back();
         assert!(!is_marked(tab), "the page came out of the cache");
         tab.until_ready_as(Role::Client);

@@ -56,15 +56,15 @@ fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
         .map(|tab| {
             let what = format!("{} tabs, one of them the broker", ids.len());
             tab.until(&what, |view| {
-                let mut shown = view.roster_ids();
+                let mut shown = view.member_ids();
                 shown.sort_unstable();
-                shown == ids && view.roster_brokers().len() == 1 && view.is_ready()
+                shown == ids && view.member_brokers().len() == 1 && view.is_ready()
             })
         })
         .collect();
     for view in &views {
-        assert_eq!(view.roster_brokers(), views[0].roster_brokers());
-        let is_broker = view.tab_id.as_deref() == Some(view.roster_brokers()[0]);
+        assert_eq!(view.member_brokers(), views[0].member_brokers());
+        let is_broker = view.tab_id.as_deref() == Some(view.member_brokers()[0]);
         let role = if is_broker {
             Role::Broker
         } else {
@@ -72,7 +72,7 @@ fn until_agreed<'t, 'b>(tabs: &'t [Tab<'b>]) -> &'t Tab<'b> {
         };
         assert_eq!(view.role, Some(role));
     }
-    let broker = views[0].roster_brokers()[0];
+    let broker = views[0].member_brokers()[0];
     let place = views
         .iter()
         .position(|view| view.tab_id.as_deref() == Some(broker));

@@ -28,12 +28,12 @@ pub(crate) fn assert_things(page: &Page<'_>) {
         page.evaluate("tab.connect({ client: 1, clientId: 'away', clean: false, expiry: 3600 })");
     assert_eq!(connected["session_present"], true, "{connected}");
     page.until_true(
-        "the message that waited",
+        "the queued message",
         "tab.messages.some((it) => it.payload === 'waits')",
     );
     page.evaluate("tab.publish('letters/2', 'comes later')");
     page.until_true(
-        "a message by the subscription of old",
+        "a message of the stored subscription",
         "tab.messages.some((it) => it.client === 1 && it.payload === 'comes later')",
     );
     page.evaluate("tab.connect({ client: 2 }).then(() => tab.subscribe('kept', { client: 2 }))");
@@ -77,7 +77,7 @@ fn sessions_subscriptions_and_messages_survive_the_end_of_the_browser() {
 }
 
 #[test]
-fn they_survive_in_sqlite_databases() {
+fn sessions_subscriptions_and_messages_survive_in_sqlite_databases() {
     assert_survive(Format::Sqlite);
 }
 
@@ -192,7 +192,7 @@ fn unreadable_rows_are_skipped_and_reported_and_the_others_are_restored() {
             return row;
         })",
     );
-    assert_eq!(changed, 1, "rows that were spoilt");
+    assert_eq!(changed, 1, "corrupted rows");
     pages[1].evaluate("raw.put('storage', 0, 'not a row')");
     pages.remove(0).end_by(Ending::Crash);
     pages[0].until_broker();
@@ -233,7 +233,10 @@ fn a_broker_with_durability_memory_stores_nothing() {
         &chromium,
         || chromium.join("storage&durability=memory"),
         |broker| {
-            assert!(!had_event(broker, "InMemory"), "that is not news");
+            assert!(
+                !had_event(broker, "InMemory"),
+                "the configured state is reported as an event"
+            );
             let databases: Value =
                 broker.evaluate("indexedDB.databases().then((all) => all.length)");
             assert_eq!(databases, 0);
@@ -255,8 +258,8 @@ fn assert_volatile<'c>(
     leave_things(&pages[1]);
     assert_broker(&pages[0]);
     let announced = chromium.until("the broker's announcement", || {
-        let roster = pages[1].evaluate("tab.state.roster.find((it) => it.is_broker)?.durability");
-        (!roster.is_null()).then_some(roster)
+        let members = pages[1].evaluate("tab.state.members.find((it) => it.is_broker)?.durability");
+        (!members.is_null()).then_some(members)
     });
     assert_eq!(announced, "memory");
     pages.remove(0).end_by(Ending::Close);

@@ -20,8 +20,8 @@ fn a_crashed_tab_sends_its_will_and_a_disconnected_one_does_not() {
     crashing.crash();
     for tab in [&broker, &watching] {
         tab.until_received(std::slice::from_ref(&will));
-        tab.until("a roster without the crashed tab", |view| {
-            !view.roster_ids().contains(&crashed.as_str())
+        tab.until("a list of tabs without the crashed tab", |view| {
+            !view.member_ids().contains(&crashed.as_str())
         });
     }
 

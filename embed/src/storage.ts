@@ -52,9 +52,9 @@ const MESSAGES: Record<StorageEventKind, string> = {
     failing: 'The database fails.',
     working: 'The database works again.',
     memory: "The broker's state is in memory only.",
-    removed: 'The browser has removed what was stored.',
-    lost: 'The browser has lost what was stored.',
-    damaged: 'A part of what was stored is missing.',
+    removed: 'The browser has removed the stored state.',
+    lost: 'The browser has lost the stored state.',
+    damaged: 'A part of the stored state is missing.',
     skipped: 'Stored records cannot be read.',
 };
 
@@ -126,7 +126,7 @@ function keyOf(channel: string): string {
     return `tabmq/${channel}/log`;
 }
 
-// Whether the browser may remove what is stored.
+// Whether the browser may remove the stored state.
 
 let asked: Promise<unknown> | undefined;
 

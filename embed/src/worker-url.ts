@@ -23,7 +23,7 @@ const RUN_MS = 1_000;
  */
 export function startWorker(given: ScriptUrl | undefined): Started {
     if (given === undefined && import.meta.url === undefined) {
-        throw new TabmqError('worker-missing', 'This bundle has no import.meta.url: say where worker.js is with workerUrl.');
+        throw new TabmqError('worker-missing', 'This bundle has no import.meta.url: set workerUrl to the URL of worker.js.');
     }
     const [script, options = {}] = given === undefined ? whereBundled() : [given, { type: 'module' } as const];
     const url = script && new URL(String(script), document.baseURI).href;
@@ -105,7 +105,7 @@ function notStarted(cause: unknown, url: string | undefined): TabmqError {
     const isTrusted = /Trusted/.test(message);
     const isBlocked = isTrusted || (name === 'SecurityError' && !url?.includes('-extension:'));
     return new TabmqError(isBlocked ? 'blocked-by-csp' : 'worker-missing', `TabMQ's worker${at(url)} could not be loaded. ${message} `
-        + (isTrusted ? 'Say it as a TrustedScriptURL with workerUrl.' : isBlocked ? `It needs: ${policyFor(url)}` : 'Say where it is with workerUrl.'), { cause });
+        + (isTrusted ? 'Set workerUrl to a TrustedScriptURL.' : isBlocked ? `It needs: ${policyFor(url)}` : 'Set workerUrl to its URL.'), { cause });
 }
 
 /** The error for a script that did not load; `violated` is the directive that forbids it, if any. */
@@ -114,7 +114,7 @@ export function notLoaded(url: string | undefined, violated: string | undefined)
         ? `The Content Security Policy forbids it (${violated}). It needs: ${policyFor(url)}`
         : url?.includes('vite/deps/')
             ? "Vite needs optimizeDeps: { exclude: ['tabmq'] }."
-            : 'Check that worker.js is there and sent as text/javascript, or say where it is with workerUrl.'
+            : 'Check that worker.js exists and is sent as text/javascript, or set workerUrl to its URL.'
                 // The page gets no event for violations inside the worker.
                 + (url && isElsewhere(url) ? ` Its server has to allow CORS, and a Content Security Policy needs: ${policyFor(url)}` : '')}`);
 }

@@ -17,7 +17,7 @@ pub(crate) enum Task {
     Serve(Serve),
 }
 
-/// Serve, with these addresses and this configuration.
+/// The addresses to serve, and the configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Serve {
     pub(crate) tcp: Option<SocketAddr>,
@@ -33,14 +33,14 @@ USAGE
   cargo xtask broker [--tcp ADDRESS] [--ws ADDRESS] [--config FILE] [--verbose]
 
 OPTIONS
-  --tcp ADDRESS    serves MQTT over TCP there
-  --ws ADDRESS     serves MQTT over WebSocket there, on any path, with the subprotocol `mqtt` or `mqttv3.1`
+  --tcp ADDRESS    serves MQTT over TCP on this address
+  --ws ADDRESS     serves MQTT over WebSocket on this address, on any path, with the subprotocol `mqtt` or `mqttv3.1`
   --config FILE    a JSON object with any of the keys below
-  --verbose        tells what happens, a line each
-  --help           tells this
+  --verbose        prints each event on a line
+  --help           prints this help
 
-  An ADDRESS is 127.0.0.1:1883 or [::1]:1883; port 0 lets the system choose. Each address in use is told on a line of
-  its own. Without --tcp and --ws both are served, on 127.0.0.1:1883 and 127.0.0.1:8083. Ctrl+C ends it.
+  An ADDRESS is 127.0.0.1:1883 or [::1]:1883; port 0 lets the system choose. The program prints each served address on
+  its own line. Without --tcp and --ws it serves both, on 127.0.0.1:1883 and 127.0.0.1:8083. Ctrl+C ends it.
 
 KEYS OF THE CONFIG FILE
 ";
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_shown_wherever_it_is_asked_for() {
+    fn help_is_shown_at_any_position() {
         assert_eq!(line("--tcp 127.0.0.1:0 --help").unwrap(), Task::Help);
     }
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use broker::Time;
 
-/// Unix time that never goes back: read from the wall clock once, at the start, and counted on from there, so that
-/// setting the clock neither ends sessions nor stops time.
+/// Unix time that never decreases. It is read from the wall clock once, at the start, and then follows the monotonic clock.
+/// A change of the wall clock therefore neither ends sessions nor stops time.
 #[derive(Debug)]
 pub(crate) struct Clock {
     started: Instant,
@@ -14,7 +14,7 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        // A clock that is set before 1970 counts from there.
+        // A wall clock before 1970 counts as 1970.
         let since_epoch = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_begins_at_the_wall_clock_and_goes_on() {
+    fn time_begins_at_the_wall_clock_and_never_decreases() {
         let clock = Clock::start();
         let begin = clock.now();
         let wall = whole_ms(SystemTime::now().duration_since(UNIX_EPOCH).unwrap());

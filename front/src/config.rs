@@ -18,8 +18,8 @@ pub(crate) const KEYS: &str = include_str!("keys.txt");
 
 /// How many times a password is hashed: the least that SCRAM-SHA-256 allows. [RFC 7677, 4]
 const ITERATIONS: u32 = 4096;
-/// How long a CONNECT waits at most for another connection of its client to be read. That takes as long as the engine needs
-/// for what it has already got, so this is reached only when something is wrong.
+/// How long a CONNECT waits at most for another connection of its client to be read. Reading takes as long as the engine needs
+/// for its waiting packets, so only a fault reaches this limit.
 const TAKEOVER_WAIT: Duration = Duration::from_secs(4);
 /// The largest packet that MQTT can frame, in bytes.
 const PACKET_SIZE_LIMIT: u32 = 268_435_455;
@@ -132,7 +132,7 @@ impl Default for Config {
             receive_maximum: NonZeroU16::MIN.saturating_add(19),
             topic_alias_maximum: 10,
             outbound_topic_alias_maximum: broker.outbound_topic_alias_maximum,
-            // All that MQTT has, so that CONNACK need not tell it.
+            // MQTT's default, so CONNACK need not have it.
             maximum_packet_size: PACKET_SIZE_LIMIT,
             keep_alive_max_s: broker.keep_alive_max_s,
             session_expiry_interval_max_s: broker.session_expiry_interval_max_s,
@@ -171,7 +171,7 @@ impl Config {
         let config = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let key = error.path().to_string();
             ConfigError {
-                // A dot is the file as a whole.
+                // serde names the whole file with a dot.
                 key: (key != ".").then_some(key),
                 source: error.into_inner(),
             }
@@ -181,7 +181,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The broker that this configures, with a secret of its own from `entropy`.
+    /// The configured broker, with a secret from `entropy`.
     pub(crate) fn broker(&self, entropy: &dyn Fn(&mut [u8])) -> Broker {
         let mut seed = [0; 32];
         entropy(&mut seed);
@@ -243,7 +243,7 @@ impl Config {
         Bounds {
             maximum_packet_size: self.maximum_packet_size,
             outbox_bytes_max: self.outbox_bytes_max,
-            // No client times out while its packets wait here.
+            // A client whose packets wait in the front does not time out.
             takeover_wait: TAKEOVER_WAIT.min(self.connect_timeout() / 2),
         }
     }
@@ -279,7 +279,7 @@ fn qos<'de, D: Deserializer<'de>>(deserializer: D) -> Result<QoS, D::Error> {
         1 => Ok(QoS::AtLeastOnce),
         2 => Ok(QoS::ExactlyOnce),
         other => Err(serde::de::Error::custom(format_args!(
-            "{other} is no QoS: it is 0, 1 or 2"
+            "{other} is no QoS: give 0, 1 or 2"
         ))),
     }
 }
@@ -290,7 +290,7 @@ fn packet_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Err
         Ok(size)
     } else {
         Err(serde::de::Error::custom(format_args!(
-            "{size} is not from 1 to {PACKET_SIZE_LIMIT}"
+            "{size} is out of range: give 1 to {PACKET_SIZE_LIMIT}"
         )))
     }
 }
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_told() {
+    fn the_help_and_the_readme_list_every_key() {
         let known = refused(r#"{"?": 1}"#);
         let keys: Vec<_> = known.split('`').skip(3).step_by(2).collect();
         assert!(keys.len() > 20, "{known}");
@@ -396,11 +396,11 @@ mod tests {
             assert!(KEYS.contains(&start), "{key} is not in the help");
         }
         let readme = include_str!("../README.md");
-        assert!(readme.contains(KEYS), "the README tells other keys");
+        assert!(readme.contains(KEYS), "the README lists other keys");
     }
 
     #[test]
-    fn the_examples_of_the_readme_can_be_used() {
+    fn the_examples_of_the_readme_are_valid() {
         let readme = include_str!("../README.md");
         let examples = readme.split("```json").skip(1);
         let examples: Vec<_> = examples

@@ -23,13 +23,13 @@ use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// How long a client may take to end a connection that is closed. Ended earlier by us, what it has not read might be
-/// lost to it: a socket that is closed with unread bytes takes back what it sent.
+/// How long a client may take to end a closed connection. If the front ended it earlier, the client could lose bytes: a
+/// socket that is closed with unread input discards its sent bytes.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// The largest packet that may open a connection, in bytes.
 pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
-/// The maximum number of packets that the engine gets at once: a packet of two bytes is many times larger in memory.
+/// The maximum of packets in one batch for the engine, because a packet of two bytes is many times larger in memory.
 const PACKETS_AT_ONCE: usize = 256;
 
 /// The bytes of packets that are written at once, unless one packet has more.
@@ -43,7 +43,7 @@ pub(crate) trait Source: Send {
         buffer: &mut BytesMut,
     ) -> impl Future<Output = Result<bool, SourceError>> + Send;
 
-    /// The client has sent its CONNECT: from now on its packets may be large.
+    /// The client has sent its CONNECT, so its packets may now be large.
     fn trust(&mut self);
 }
 
@@ -51,18 +51,18 @@ pub(crate) trait Source: Send {
 pub(crate) trait Sink: Send {
     fn write(&mut self, packets: &[Encoded]) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Says that nothing more follows.
+    /// Ends the stream to the client.
     fn finish(&mut self, ending: Ending) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Why no more bytes can be had.
+/// Why no more bytes arrive.
 #[derive(Debug)]
 pub(crate) enum SourceError {
     /// The connection broke.
     Broken,
-    /// A WebSocket message came that is not binary. [MQTT-6.0.0-1]
+    /// A WebSocket message is not binary. [MQTT-6.0.0-1]
     NotBinary,
-    /// A WebSocket message or frame came that is too long, or against the rules.
+    /// A WebSocket message or frame is too long, or breaks the protocol.
     NotAllowed,
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn serve(
         tokio::select! {
             sent = &mut writing => {
                 if sent.is_err() {
-                    // Bytes that came before the connection broke are read all the same: a DISCONNECT may be there.
+                    // Bytes from before the end of the connection are still decoded, because a DISCONNECT may be among them.
                     let _ = timeout(FAREWELL, &mut reading).await;
                 }
                 sent
@@ -146,10 +146,10 @@ pub(crate) async fn serve(
             }
         }
     };
-    // Nothing new to the broker if it closed the connection.
+    // If the broker closed the connection, it ignores this.
     engine.say(conn, Said::Gone);
     if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
-        // Whether the client ends it or the time does.
+        // The result does not matter: the client has ended it, or the time is over.
         let _ = timeout(FAREWELL, drain(&mut source, &receiving)).await;
     }
 }
@@ -169,7 +169,7 @@ async fn read(
     budget: &ReceiveBudget,
     receiving: &Receiving,
 ) -> Ending {
-    // Whatever ends the reading, its buffer is gone then.
+    // When reading ends, its buffer is dropped and no longer counts.
     let _keeps_nothing = KeepsNothing(receiving);
     let mut frames = Frames::new(bounds.maximum_packet_size);
     let ending = loop {
@@ -244,7 +244,7 @@ impl Drop for KeepsNothing<'_> {
     }
 }
 
-/// Answers requests behind everything that was handed in before.
+/// Answers requests after all packets that were handed in before.
 fn hand_in(conn: ConnId, done: Vec<ReadFirst>, engine: &ToEngine) {
     if !done.is_empty() {
         engine.say(conn, Said::HandedIn(done));
@@ -291,13 +291,13 @@ async fn write(
     };
     tokio::select! {
         biased;
-        // Nothing of it is of use to a client that does not read.
+        // A client that does not read gets none of it.
         () = discarded => Err(io::ErrorKind::TimedOut.into()),
         sent = writing => sent,
     }
 }
 
-/// Takes packets off the front that are written at once: their room is free before later ones are written.
+/// Takes the first packets, which are written together. Their room is free before later ones are written.
 fn first_part<'a>(packets: &mut &'a [Encoded]) -> Option<&'a [Encoded]> {
     let mut bytes = 0;
     let count = packets
@@ -325,7 +325,7 @@ async fn drain(source: &mut impl Source, receiving: &Receiving) {
 #[derive(Debug)]
 struct Frames {
     buffer: BytesMut,
-    /// Taken out of the buffer and not decoded yet, and how much it was.
+    /// Bytes taken out of the buffer and not decoded yet, and their number.
     taken: Bytes,
     chunk: usize,
     maximum_packet_size: u32,
@@ -364,7 +364,7 @@ impl Frames {
             };
             self.version = Some(match &packet {
                 Packet::Connect(connect) => ProtocolVersion::of(connect),
-                // The broker takes no other first packet.
+                // The broker accepts no other first packet.
                 _ => version,
             });
             let_go(&mut packet, self.chunk);
@@ -374,7 +374,7 @@ impl Frames {
     }
 }
 
-/// Gives a small payload memory of its own: a message that is kept for long would else keep all bytes it came with.
+/// Copies a small payload. Otherwise a message that is kept for long would keep all bytes it arrived with.
 fn let_go(packet: &mut Packet, chunk: usize) {
     if let Packet::Publish(publish) = packet
         && publish.payload.len() < chunk / 2
@@ -387,8 +387,8 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Normal => "",
-            Self::NotBinary => "MQTT is sent in binary messages",
-            Self::NotAllowed => "a message too long, or against the rules",
+            Self::NotBinary => "MQTT needs binary messages, and this is a text message",
+            Self::NotAllowed => "the message is too long, or breaks the WebSocket protocol",
             Self::NoRoom => NO_ROOM,
         })
     }
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_great_many_packets_are_handed_over_in_steps() {
+    fn many_packets_are_handed_over_in_several_steps() {
         let mut frames = Frames::new(1000);
         frames.version = Some(ProtocolVersion::V5);
         let count = 2 * PACKETS_AT_ONCE + 1;

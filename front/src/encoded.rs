@@ -1,4 +1,4 @@
-//! A packet in bytes, as it waits in an outbox.
+//! An encoded packet in an outbox.
 
 use broker::codec::{self, EncodeError, ProtocolVersion, SharedPublish};
 use broker::packet::publish::PublishPacket;
@@ -64,17 +64,17 @@ impl Encoded {
         self.parts().map(Bytes::len).sum()
     }
 
-    /// For how many bytes it counts.
+    /// The bytes that it counts for.
     pub(crate) fn cost(&self) -> usize {
         self.len() + OVERHEAD_BYTES
     }
 
-    /// Whether it is a message, and no answer.
+    /// Whether it is a message and not an answer.
     pub(crate) fn is_message(&self) -> bool {
         self.is_message
     }
 
-    /// Whether nothing but this packet is lost with it.
+    /// Whether the packet may be dropped without affecting others.
     pub(crate) fn may_be_lost(&self) -> bool {
         self.may_be_lost
     }
@@ -90,7 +90,7 @@ impl Encoded {
     }
 }
 
-/// A message that gives a topic its alias is needed to read those after it.
+/// A message that assigns a topic alias must not be dropped, because later ones use the alias.
 fn may_be_lost(publish: &PublishPacket) -> bool {
     publish.qos == QoS::AtMostOnce
         && (publish.topic_name.is_empty() || publish.properties.get_topic_alias().is_none())

@@ -1,4 +1,4 @@
-//! The task that owns the broker: the only one that ever touches it.
+//! The task that owns the broker. No other task accesses it.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -20,10 +20,10 @@ use crate::places::Place;
 use crate::receive_budget::NO_ROOM;
 use crate::takeover::{Ask, Holders, ReadFirst};
 
-/// How many turns may follow each other before other tasks run on this thread. A change of tasks after each turn would cost a
-/// pipelining client a tenth of its speed.
+/// The number of consecutive turns before other tasks run on this thread. Other tasks after each turn would slow a
+/// pipelining client by a tenth.
 const TURNS_IN_A_ROW: u32 = 4;
-/// How long to wait before another look for connections that do not read.
+/// The pause between two searches for connections that do not read.
 const LOOK_PAUSE_MS: u64 = 100;
 
 /// A report of a connection to the engine.
@@ -43,7 +43,7 @@ pub(crate) enum Said {
     Malformed(DecodeError),
     /// It is no longer congested.
     HasRoom,
-    /// It has handed in everything for which these wait.
+    /// It has handed in all packets that these wait for.
     HandedIn(Vec<ReadFirst>),
     /// It ended.
     Gone,
@@ -51,34 +51,34 @@ pub(crate) enum Said {
     NoRoom,
 }
 
-/// The way to the broker, for a connection.
+/// A connection's sender of reports to the broker.
 #[derive(Clone, Debug)]
 pub(crate) struct ToEngine(mpsc::UnboundedSender<(ConnId, Said)>);
 
 impl ToEngine {
-    /// Never waits: a connection has few reports under way, because each batch of packets needs a credit. After the broker's end,
-    /// reports are dropped.
+    /// Never waits: each batch of packets needs a credit, so few reports of a connection are in transit. Reports after the
+    /// broker's end are dropped.
     pub(crate) fn say(&self, conn: ConnId, said: Said) {
         let _ = self.0.send((conn, said));
     }
 }
 
-/// The way to a connection.
+/// The engine's side of a connection.
 #[derive(Debug)]
 struct Link {
     outbox: Outbox,
     version: ProtocolVersion,
-    /// Whether it takes packets of any size.
+    /// Whether its client accepts packets of any size.
     takes_reasons: bool,
-    /// Where it is asked to read its socket.
+    /// Sends requests to read its socket.
     ask: Ask,
-    /// For connections whose client is not accepted yet; none since it was.
+    /// The place of a connection whose client is not accepted yet; none afterwards.
     place: Option<Place>,
     /// The client identifier.
     client_id: Option<Arc<str>>,
 }
 
-/// The broker and what it has to do with the connections.
+/// The broker and the state of its connections.
 #[derive(Debug)]
 pub(crate) struct Engine {
     broker: Broker,
@@ -90,7 +90,7 @@ pub(crate) struct Engine {
     /// Connections that have become congested, for the next report to the broker.
     congested: Vec<ConnId>,
     outboxes: Outboxes,
-    /// When to look next for connections that do not read.
+    /// The time of the next search for connections that do not read.
     next_look: Time,
     /// A timeout is due, and is handled after this row of the intake.
     timeout_after: Option<u64>,
@@ -188,14 +188,14 @@ impl Engine {
             }
             self.forget(conn);
             self.handle(Input::Gone(conn), out);
-            // Those who waited for this end are answered.
+            // Dropping the requests that waited for this end answers them.
             drop(queue);
         }
         self.check_timeout(out);
         self.check_outboxes();
     }
 
-    /// Closes connections that do not read, if there is no room for the others. A look costs in proportion to all connections.
+    /// Closes connections that do not read, if there is no room for the others. The cost is linear in all connections.
     fn check_outboxes(&mut self) {
         if !self.outboxes.exceed() {
             return;
@@ -208,7 +208,7 @@ impl Engine {
         let count = self.outboxes.discard_still(Instant::now());
         if count > 0 {
             eprintln!(
-                "Connections that do not read what they are sent are closed, because more than outboxes_bytes_max waits: {count}."
+                "{count} connections are closed because they do not read, and more than outboxes_bytes_max bytes wait."
             );
         }
     }
@@ -229,7 +229,7 @@ impl Engine {
     }
 
     fn take_in_all(&mut self, out: &mut Vec<Output>) {
-        // No more than are here now: others may go on reporting.
+        // Only the present ones, because others may report endlessly.
         for _ in 0..self.inbox.len() {
             if let Ok((conn, said)) = self.inbox.try_recv() {
                 self.take_in(conn, said, out);
@@ -288,7 +288,7 @@ impl Engine {
                     continue;
                 }
                 Some(Waiting::HasRoom) => {
-                    // It may be congested again by now, and then reports again.
+                    // If it is congested again, it reports again.
                     let link = self.links.get(&conn);
                     if link.is_some_and(|link| !link.outbox.is_congested()) {
                         self.handle(Input::Congested(conn, false), out);
@@ -335,7 +335,7 @@ impl Engine {
         self.send(conn, |version| Encoded::answer(&packet, version));
     }
 
-    /// Asks the connections that have the identifier of a client to read what has arrived there, before that client connects.
+    /// Asks the connections with a client's identifier to read their arrived bytes before that client connects.
     fn arrive(&mut self, conn: ConnId, client_id: Arc<str>, request: &ReadFirst) {
         let Some(link) = self.links.get_mut(&conn) else {
             return;
@@ -343,7 +343,7 @@ impl Engine {
         link.client_id = Some(Arc::clone(&client_id));
         for other in self.holders.arriving(client_id, conn) {
             if let Some(link) = self.links.get(&other)
-                // An ending connection reads no more, but its last reports may wait.
+                // An ending connection reads nothing more, but its last reports may wait.
                 && let Err(unsent) = link.ask.send(request.clone())
             {
                 self.intake.push(other, Waiting::ReadFirst(vec![unsent.0]));
@@ -364,13 +364,13 @@ impl Engine {
         self.carry_out(out);
     }
 
-    /// Closes a connection from here: the broker learns of its end in turn.
+    /// Closes a connection on the front's decision. The broker learns of it in the order of the reports.
     fn give_up(&mut self, conn: ConnId) {
         self.forget(conn);
         self.intake.push(conn, Waiting::End(End::Gone));
     }
 
-    /// Sends nothing more to a connection, and drops what it has reported.
+    /// Sends nothing more to a connection and drops its waiting reports.
     fn forget(&mut self, conn: ConnId) {
         self.intake.forget(conn);
         if let Some(link) = self.links.remove(&conn)
@@ -439,13 +439,10 @@ impl Engine {
         match link.outbox.push(encoded) {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
-            // The broker learns of a congestion after what it has just sent.
+            // The broker learns of a congestion after the present outputs.
             Err(Full) if may_be_lost => {}
             Err(Full) => {
-                eprintln!(
-                    "Connection {} does not read what it is sent, and is closed.",
-                    conn.0
-                );
+                eprintln!("Connection {} is closed because it does not read.", conn.0);
                 self.give_up(conn);
             }
         }
@@ -639,7 +636,7 @@ mod tests {
     }
 
     #[test]
-    fn many_ends_come_a_few_in_a_turn() {
+    fn each_turn_handles_a_few_ended_connections() {
         let mut world = World::new(broker::Config::default());
         let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
         world.turn_until_idle();
@@ -650,7 +647,11 @@ mod tests {
         world.packets(&other, PINGREQ);
         let mut links = world.engine.links.len();
         world.turn();
-        assert_eq!(other.received(), [0xd0], "it is served before the ends");
+        assert_eq!(
+            other.received(),
+            [0xd0],
+            "it is not served before the ended connections"
+        );
         while !world.engine.intake.is_empty() {
             world.turn();
             links -= ENDS_AT_ONCE;
@@ -660,7 +661,7 @@ mod tests {
     }
 
     #[test]
-    fn ends_go_on_during_a_flood() {
+    fn ended_connections_are_handled_during_a_flood() {
         let mut world = World::new(broker::Config::default());
         let ending: Vec<_> = (0..3 * ENDS_AT_ONCE).map(|_| world.open()).collect();
         let flooder = world.connect();
@@ -749,7 +750,7 @@ mod tests {
         world.turn();
         assert_eq!(client.received(), [0x20]);
         assert!(!world.engine.links.contains_key(&silent.conn));
-        assert!(!world.engine.intake.is_empty(), "the flood goes on");
+        assert!(!world.engine.intake.is_empty(), "the flood has ended early");
     }
 
     #[test]

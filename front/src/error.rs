@@ -28,7 +28,7 @@ pub(crate) enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Arguments(error) => write!(f, "{error}; --help tells what there is"),
+            Self::Arguments(error) => write!(f, "{error}; --help lists the options"),
             Self::ReadConfig { path, source } => {
                 write!(f, "cannot read {}: {source}", path.display())
             }
@@ -40,7 +40,7 @@ impl fmt::Display for Error {
                 source,
             } if source.kind() == io::ErrorKind::AddrInUse => write!(
                 f,
-                "cannot serve {what} on {address}, because another program does; port 0 finds a free one"
+                "cannot serve {what} on {address}: another program uses it; choose another port, or 0 for any free one"
             ),
             Self::Bind {
                 what,

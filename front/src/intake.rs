@@ -12,10 +12,10 @@ use crate::takeover::ReadFirst;
 
 /// The work for one connection before the next one is served. One packet may exceed it.
 pub(crate) const ROW_WORK: usize = 64;
-/// How many connections end in one turn at most. The end of a session costs several times as much as a packet.
+/// The maximum of connections that end in one turn. The end of a session costs several times as much as a packet.
 pub(crate) const ENDS_AT_ONCE: usize = 32;
 
-/// One queue for each connection of which something waits. The broker serves these connections in rotation, a slice of work in each
+/// One queue for each connection with waiting reports. The broker serves these connections in rotation, a slice of work in each
 /// turn. A connection that sends much, or to many receivers, therefore delays another one by one row of its work.
 ///
 /// Ends of connections do not join the rotation, because thousands may come at once, and each is a connection of its own. A turn
@@ -28,9 +28,9 @@ pub(crate) struct Intake {
     queues: HashMap<ConnId, Queue>,
     /// Connections that wait for their row. It may name connections that were forgotten.
     rotation: VecDeque<ConnId>,
-    /// Connections that have nothing before their end. It may name connections that were forgotten.
+    /// Connections whose next report is their end. It may name connections that were forgotten.
     ends: VecDeque<ConnId>,
-    /// How many connections have left the rotation for their row, since the start.
+    /// The number of rows since the start.
     rows: u64,
     /// The work since the slice began.
     work: usize,
@@ -52,8 +52,8 @@ pub(crate) enum Waiting {
     HasRoom,
     /// Clients that wait until everything before is handled. They are answered when this is dropped.
     ReadFirst(
-        /// Never used: that it is dropped is the answer.
-        #[expect(dead_code, reason = "it is there to be dropped")]
+        /// Never read. Dropping it is the answer.
+        #[expect(dead_code, reason = "dropping it has the effect")]
         Vec<ReadFirst>,
     ),
     /// The connection ended.
@@ -113,7 +113,7 @@ impl Intake {
         match self.queues.entry(conn) {
             Entry::Occupied(queue) => queue.into_mut().push_back(waiting),
             Entry::Vacant(place) => match waiting {
-                // Nothing is before it.
+                // No report precedes it.
                 Waiting::ReadFirst(_) => {}
                 Waiting::End(_) => {
                     place.insert(Queue::from([waiting]));
@@ -153,7 +153,7 @@ impl Intake {
         self.queues.insert(conn, queue);
     }
 
-    /// Takes a connection that ends: its end, and what waits for that.
+    /// Takes an ended connection: its end, and the requests that wait for it.
     pub(crate) fn next_end(&mut self) -> Option<(ConnId, Queue)> {
         while let Some(conn) = self.ends.pop_front() {
             if let Some(queue) = self.queues.remove(&conn) {

@@ -1,7 +1,7 @@
 //! The MQTT engine over TCP and WebSocket, for tests and development: see README.md beside this crate.
 #![allow(
     clippy::disallowed_methods,
-    reason = "the ban on clocks is for the engines; somebody has to tell them the time"
+    reason = "the ban on clocks is for the engines; the front gives them the time"
 )]
 
 mod args;

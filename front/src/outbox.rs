@@ -1,11 +1,11 @@
 //! The outbox: packets that wait to be written to one connection.
 //!
-//! Messages and answers are counted apart, so that a flood of messages leaves room for a PINGRESP: three quarters of the
-//! bytes are for messages, a quarter is for everything else. The connection is congested from half of the messages' room on,
-//! until no more than a quarter of it is taken.
+//! Messages and answers are counted apart, so a flood of messages leaves room for a PINGRESP. Three quarters of the bytes are
+//! for messages, a quarter is for everything else. The connection is congested once messages fill half of their room, until
+//! they fill at most a quarter of it.
 //!
-//! All outboxes together have a bound, too. The messages of one may take at most as much as all others leave free, so the more
-//! connections do not read, the less each of them gets, and some room is left for those that do. QoS 1 and 2 messages and
+//! All outboxes together have a bound, too. The messages of one outbox take at most as much as all outboxes leave free. Each of
+//! many connections that do not read therefore gets less, and some room is left for the others. QoS 1 and 2 messages and
 //! answers may exceed the bound. Then connections that have read nothing for a second are closed, those with the most bytes first.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::encoded::Encoded;
 
-/// How many packets are taken out at once.
+/// The maximum of packets that are taken out at once.
 const BATCH_PACKETS: usize = 256;
 /// How long a connection may read nothing before it can be closed for the bound of all outboxes.
 const STILL: Duration = Duration::from_secs(1);
@@ -38,7 +38,7 @@ struct All {
     next: AtomicUsize,
 }
 
-/// The engine's end: never waits, and never holds more than its bound.
+/// The engine's end. It never waits, and never holds more than its bound.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     packets: UnboundedSender<Encoded>,
@@ -55,7 +55,7 @@ pub(crate) struct Outgoing {
     number: u64,
 }
 
-/// How much waits, and how much may.
+/// The waiting bytes, and their bounds.
 #[derive(Debug)]
 struct Waiting {
     messages_max: usize,
@@ -75,7 +75,7 @@ struct Counts {
     is_closed: bool,
     /// The waiting packets will not be written.
     is_discarded: bool,
-    /// When the connection last took something, or began to wait.
+    /// When the connection last took bytes, or began to wait.
     moved_at: Instant,
 }
 
@@ -90,7 +90,7 @@ impl Counts {
 pub(crate) enum Pushed {
     /// It waits.
     Waits,
-    /// It waits, and with it so much that the connection is congested from now on.
+    /// It waits, and makes the connection congested.
     Congested,
 }
 
@@ -98,7 +98,7 @@ pub(crate) enum Pushed {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Resolves when the engine has dropped the [`Outbox`]: nothing more follows what waits.
+/// Resolves when the engine has dropped the [`Outbox`], so nothing follows the waiting packets.
 pub(crate) type Closed = oneshot::Receiver<()>;
 
 impl Outboxes {
@@ -146,13 +146,13 @@ impl Outboxes {
         (outbox, outgoing, closed)
     }
 
-    /// Whether more waits than the bound.
+    /// Whether the waiting bytes exceed the bound.
     pub(crate) fn exceed(&self) -> bool {
         self.0.bytes.load(Ordering::Relaxed) > self.0.bytes_max
     }
 
-    /// Discards what waits for connections that have read nothing for a second, those with the most bytes first, until no more waits
-    /// than the bound. Their connections end. Returns how many.
+    /// Discards the waiting packets of connections that have read nothing for a second, those with the most bytes first, until the
+    /// bound is kept. These connections end. Returns their number.
     pub(crate) fn discard_still(&self, now: Instant) -> usize {
         let mut still: Vec<_> = lock(&self.0.by_number)
             .values()
@@ -175,12 +175,12 @@ impl Outbox {
     /// A packet that may be lost gets no room that others need.
     pub(crate) fn push(&self, packet: Encoded) -> Result<Pushed, Full> {
         let pushed = self.waiting.add(&packet)?;
-        // A connection that has just ended takes nothing more, and says so itself.
+        // A connection that has just ended reports its end itself.
         let _ = self.packets.send(packet);
         Ok(pushed)
     }
 
-    /// Whether so much waits that no message should follow.
+    /// Whether the broker should send no more messages.
     pub(crate) fn is_congested(&self) -> bool {
         lock(&self.waiting.counts).is_congested
     }
@@ -204,7 +204,7 @@ impl Outgoing {
         self.waiting.remove(packets)
     }
 
-    /// Resolves when what waits is discarded, because the connection does not read and others need the room.
+    /// Resolves when the waiting packets are discarded, because the connection does not read and others need the room.
     pub(crate) fn discarded(&self) -> impl Future<Output = ()> + use<> {
         let waiting = Arc::clone(&self.waiting);
         async move { waiting.discard.notified().await }
@@ -263,7 +263,7 @@ impl Waiting {
                 false => counts.answers -= packet.cost(),
             }
         }
-        // Once, because the engine's processor has to fetch the number back.
+        // One update for all, because each one takes the counter from the cache of the engine's processor.
         let written = before - counts.bytes();
         self.all.bytes.fetch_sub(written, Ordering::Relaxed);
         counts.moved_at = Instant::now();
@@ -274,7 +274,7 @@ impl Waiting {
         is_over
     }
 
-    /// The room that all outboxes leave.
+    /// The room that all outboxes leave free.
     fn free(&self) -> usize {
         let bytes = self.all.bytes.load(Ordering::Relaxed);
         self.all.bytes_max.saturating_sub(bytes)
@@ -284,7 +284,7 @@ impl Waiting {
         self.messages_max.min(self.free())
     }
 
-    /// How much waits, if nothing of it was written for long, and it is too much or the last of the connection.
+    /// The waiting bytes, if none were written for long and the connection is congested, closed, or has many bytes of answers.
     fn still_bytes(&self, now: Instant) -> Option<usize> {
         let counts = lock(&self.counts);
         let is_still = now.saturating_duration_since(counts.moved_at) >= STILL;
@@ -303,7 +303,7 @@ impl Waiting {
     }
 }
 
-/// Nothing that is done under the locks leaves it half done.
+/// No panic under the locks leaves an inconsistent state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_waits_than_the_bound_until_something_is_written() {
+    async fn queued_bytes_are_bounded_until_some_are_written() {
         // 600 for messages, 200 for answers.
         let (outbox, mut outgoing, _closed) = Outboxes::new(100_000).open(800);
         for _ in 0..3 {
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn one_message_and_one_answer_fit_however_large() {
+    fn one_message_and_one_answer_of_any_size_fit() {
         let (outbox, _outgoing, _closed) = Outboxes::new(1).open(1);
         let message = Encoded::test(1000, true, false);
         assert_eq!(outbox.push(message), Ok(Pushed::Congested));
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_may_be_lost_leave_room_for_other_connections() {
+    fn qos_0_messages_leave_room_for_other_connections() {
         let outboxes = Outboxes::new(10_000);
         let open: Vec<_> = (0..3).map(|_| outboxes.open(1_000_000)).collect();
         let fill = |outbox: &Outbox| {
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn without_room_a_connection_has_little_for_its_answers() {
+    fn without_room_the_answers_of_a_connection_have_a_small_bound() {
         let outboxes = Outboxes::new(1);
         let (outbox, _outgoing, _closed) = outboxes.open(100_000_000);
         let mut count = 0;

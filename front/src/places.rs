@@ -9,16 +9,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-/// How long a connection keeps its place at least: time for the handshake of WebSocket and for CONNECT. Meanwhile newcomers wait in
-/// the system's queue, so of thousands of clients that connect at once none loses its place.
+/// How long a connection keeps its place at least: time for the WebSocket handshake and for CONNECT. Meanwhile newcomers wait in
+/// the system's queue, so none of thousands of clients that connect at once loses its place.
 const KEPT: Duration = Duration::from_millis(200);
 
 /// A limited number of places. A newcomer always gets one: when all are taken, another connection loses its place and is closed.
 ///
 /// It is a connection of the address that has the most places, so an address with fewer places than another one loses none. Among
-/// those it is the oldest that has sent no CONNECT, and the oldest of all if every one has sent its CONNECT. A connection that is
-/// silent on purpose is soon the oldest. Behind a proxy all connections have one address. Whatever others do, each of them then has
-/// [`KEPT`] to send its CONNECT, and a newcomer waits no longer than that for each time that the places were filled before it.
+/// those it is the oldest that has sent no CONNECT, and the oldest of all if every one has sent its CONNECT. A hostile silent
+/// connection is soon the oldest. Behind a proxy all connections have one address. Then each of them still has [`KEPT`] to send
+/// its CONNECT, and a newcomer waits at most that long for each time that the places were filled before it.
 #[derive(Clone, Debug)]
 pub(crate) struct Places(Arc<Shared>);
 
@@ -36,9 +36,9 @@ struct Taken {
     /// The number of the next place.
     next: u64,
     by_address: HashMap<IpAddr, BTreeMap<Rank, Holder>>,
-    /// How many places each address has.
+    /// The number of places of each address.
     counts: BTreeSet<(usize, IpAddr)>,
-    /// How many connections have lost their place.
+    /// The number of connections that have lost their place.
     lost: u64,
 }
 
@@ -97,10 +97,10 @@ impl Places {
         }))
     }
 
-    /// Takes a place, if need be that of another connection.
+    /// Takes a place, if necessary that of another connection.
     pub(crate) async fn take(&self, address: IpAddr) -> (Place, PlaceLost) {
         loop {
-            // Before the look, so that no place is missed that is given back after it.
+            // This precedes the check, so a place that is given back after the check is noticed.
             let freed = self.0.freed.notified();
             match self.try_take(address, Instant::now()) {
                 Ok(place) => return place,
@@ -137,7 +137,7 @@ impl Places {
         Ok((place, PlaceLost(receiver)))
     }
 
-    /// Nothing that is done under the lock leaves it half done.
+    /// No panic under the lock leaves an inconsistent state.
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -200,14 +200,14 @@ impl Taken {
         }
         let rank = *rank;
         if let Some(holder) = self.remove(address, rank) {
-            // A connection that has just ended needs no word of it.
+            // A connection that has just ended does not receive this.
             let _ = holder.sender.send(Lost);
             self.lost += 1;
-            // So few lines that nobody can fill a disk with them.
+            // The number of lines is logarithmic, so no client can fill a disk with them.
             if self.lost.is_power_of_two() {
                 eprintln!(
-                    "Connections that were closed for newer ones before their client was accepted: {}. The last one was of {address}. \
-                     connecting_max is {}.",
+                    "{} connections without an accepted client were closed for newer ones, the last one of {address}. \
+                    connecting_max is {}.",
                     self.lost, self.max
                 );
             }
@@ -225,7 +225,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
-    /// Places and a clock that goes on by [`KEPT`] with each newcomer.
+    /// Places, and a clock that advances by [`KEPT`] with each newcomer.
     struct Door {
         places: Places,
         now: Instant,
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_takes_the_place_of_the_oldest_connection_without_connect() {
+    fn a_new_connection_takes_the_place_of_the_oldest_one_without_connect() {
         let mut door = Door::new(3);
         let mut all: Vec<_> = (0..3).map(|_| door.take(HERE)).collect();
         all[0].0.has_sent_connect();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_newcomer_that_waits_takes_a_place_that_is_given_back() {
+    async fn a_waiting_connection_takes_a_returned_place() {
         let places = Places::new(1);
         let (place, mut lost) = places.take(HERE).await;
         let newcomer = tokio::spawn({
@@ -292,7 +292,7 @@ mod tests {
         });
         drop(place);
         drop(newcomer.await.unwrap());
-        assert!(lost.0.try_recv().is_err(), "nobody has lost a place");
+        assert!(lost.0.try_recv().is_err(), "a place was lost");
         assert_eq!(places.taken().lost, 0);
     }
 
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_given_back_is_free() {
+    fn a_returned_place_is_free() {
         let mut door = Door::new(1);
         let (place, mut lost) = door.take(HERE);
         drop(place);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_lost_is_not_given_back_again() {
+    fn a_lost_place_is_not_returned_twice() {
         let mut door = Door::new(1);
         let mut first = door.take(HERE);
         let mut second = door.take(HERE);

@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// So many bytes of each connection do not count. A client whose packets are smaller neither waits nor is closed for the bound.
+/// The bytes of each connection that do not count. A client whose packets are smaller neither waits nor is closed for the bound.
 const UNCOUNTED_BYTES: usize = 64 * 1024;
-/// How many batches of one connection may wait for the broker at least. The connection decodes the second one while the broker
+/// The batches of one connection that may always wait for the broker. The connection decodes the second one while the broker
 /// handles the first one.
 const OWN_BATCHES: usize = 2;
-/// How many batches may wait beside those, of all connections together. A connection that is alone has most of them, so it and the
-/// broker need not wait for each other after each batch.
+/// The further batches of all connections that may wait. A single busy connection gets most of them, so it and the broker need
+/// not wait for each other after each batch.
 const SPARE_BATCHES: usize = 256;
 /// The unit in which complete packets are counted, in bytes.
 const UNIT_BYTES: usize = 1024;
@@ -22,7 +22,7 @@ const UNIT_BYTES: usize = 1024;
 pub(crate) const NO_ROOM: &str =
     "no room for this packet: unfinished packets of all clients reach the server's limit";
 
-/// The bound has two halves, because what helps differs:
+/// The bound has two halves with different remedies:
 ///
 /// - Complete packets leave as soon as the broker has handled them, which depends on no client. A connection with more waits and is
 ///   not read meanwhile.
@@ -30,7 +30,7 @@ pub(crate) const NO_ROOM: &str =
 ///   therefore be a deadlock: each of many connections would wait for room to finish its packet. So the connection with the most
 ///   bytes is ended, and the others wait until its room is free. There is always such a connection, and it never waits for others,
 ///   so each wait ends. It has at least the average, so a client whose packet is smaller than its share of the bound is never
-///   ended, whatever others do.
+///   ended.
 ///
 /// A connection that is the only one with an unfinished packet may always finish it.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ struct Unfinished {
     connections: HashMap<u64, Counted>,
     /// Bytes and numbers of the connections that may be ended.
     by_bytes: BTreeSet<(usize, u64)>,
-    /// How many connections are being ended and still have bytes.
+    /// The number of connections that are being ended and still have bytes.
     ending: usize,
     /// Connections that wait for room, in order.
     waiting: VecDeque<u64>,
@@ -142,7 +142,7 @@ impl Receiving {
         if let Ok(credit) = of(&self.own_batches).or_else(|_| of(&self.spare_batches)) {
             return Some(credit);
         }
-        // An own one, so that no other connection can delay it.
+        // It waits for one of its own batches, so no other connection can delay it.
         Arc::clone(&self.own_batches).acquire_owned().await.ok()
     }
 
@@ -154,17 +154,17 @@ impl Receiving {
         lock(&self.unfinished).poll_room(self.number, context)
     }
 
-    /// So many bytes were read.
+    /// Counts read bytes.
     pub(crate) fn received(&self, bytes: usize) {
         self.keeps(self.bytes.load(Ordering::Relaxed).saturating_add(bytes));
     }
 
-    /// So many bytes led to nothing that is kept.
+    /// Subtracts bytes that are no longer kept.
     pub(crate) fn dropped(&self, bytes: usize) {
         self.keeps(self.bytes.load(Ordering::Relaxed).saturating_sub(bytes));
     }
 
-    /// The unfinished packet has so many bytes now.
+    /// Sets the bytes of the unfinished packet.
     pub(crate) fn keeps(&self, bytes: usize) {
         let before = self.bytes.swap(bytes, Ordering::Relaxed);
         if before.max(bytes) >= UNCOUNTED_BYTES {
@@ -225,7 +225,7 @@ impl Unfinished {
         counted.bytes = bytes;
         self.total = self.total - before + bytes;
         if counted.is_ending {
-            // It is ended once. The little that it may receive until its socket is closed does not count here.
+            // It is ended once. Bytes that it receives until its socket is closed do not count.
             match (before > 0, bytes > 0) {
                 (true, false) => self.ending -= 1,
                 (false, true) => self.ending += 1,
@@ -254,7 +254,7 @@ impl Unfinished {
     }
 }
 
-/// Nothing that is done under the lock leaves it half done.
+/// No panic under the lock leaves an inconsistent state.
 fn lock(unfinished: &Mutex<Unfinished>) -> MutexGuard<'_, Unfinished> {
     unfinished.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_wants_more_may_be_the_one_that_ends() {
+    fn without_room_a_requesting_connection_may_be_the_one_that_ends() {
         let budget = budget();
         let small = budget.connection();
         small.received(200_000);
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_waiting_connection_goes_on_or_ends() {
+    fn every_waiting_connection_continues_or_ends() {
         // Each of many connections has a part of a packet that does not fit beside those of the others.
         let budget = budget();
         let mut open: Vec<_> = (0..20).map(|_| (budget.connection(), 0)).collect();
@@ -338,7 +338,7 @@ mod tests {
         let mut rounds = 0;
         while !open.is_empty() {
             rounds += 1;
-            assert!(rounds < 200, "nobody goes on");
+            assert!(rounds < 200, "no connection continues");
             open.retain_mut(|(connection, bytes)| {
                 if is_ended(connection) {
                     ended += 1;
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_led_to_nothing_is_taken_off() {
+    fn dropped_bytes_are_subtracted() {
         let budget = budget();
         let connection = budget.connection();
         connection.received(UNCOUNTED_BYTES + 10);

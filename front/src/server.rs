@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Serve) -> Result<(), Error> {
     let config = read_config(options)?;
     let runtime = Runtime::new().map_err(Error::Start)?;
     runtime.block_on(serve_until_asked_to_end(options, &config))?;
-    // A handshake or a farewell that is still under way has had its time.
+    // A handshake or a close that is still unfinished has used up its time.
     runtime.shutdown_background();
     println!("The broker has ended.");
     Ok(())
@@ -58,7 +58,7 @@ fn read_config(options: &Serve) -> Result<Config, Error> {
 }
 
 async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<(), Error> {
-    // Before the front reports that it serves.
+    // This precedes the report of the addresses.
     let asked_to_end = asked_to_end().map_err(Error::Start)?;
     let mut listeners = Vec::new();
     for (what, address) in [(TCP, options.tcp), (WEBSOCKET, options.ws)] {
@@ -98,15 +98,17 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
     asked_to_end.await;
     accepting.shutdown().await;
     drop(end);
-    // Whether all have ended or their time has.
+    // The result does not matter: all have ended, or the time is over.
     let _ = timeout(FAREWELL, engine).await;
     Ok(())
 }
 
-/// Fills bytes with random ones of the system; without a source they stay as they are.
+/// Fills `bytes` with random ones of the system. Without a source they stay unchanged.
 fn fill_randomly(bytes: &mut [u8]) {
     if let Err(error) = getrandom::fill(bytes) {
-        eprintln!("The system gives no random numbers ({error}): SCRAM exchanges can be foreseen.");
+        eprintln!(
+            "The system has no random numbers ({error}), so SCRAM exchanges are predictable."
+        );
     }
 }
 
@@ -120,7 +122,7 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Er
         })
 }
 
-/// Where connections come in.
+/// Accepts connections.
 #[derive(Clone, Debug)]
 struct Door {
     to_engine: ToEngine,
@@ -138,9 +140,9 @@ impl Door {
         loop {
             match listener.accept().await {
                 Ok((socket, address)) => {
-                    // Without it small packets wait for one another; a socket that refuses is slow, not wrong.
+                    // Without this option small packets wait for each other. A socket that refuses it still works, only more slowly.
                     let _ = socket.set_nodelay(true);
-                    // Here, so that places go in the order of arrival. Others wait in the system's queue meanwhile.
+                    // The place is taken here, so places follow the order of arrival. Other connections wait in the system's queue.
                     let (place, lost) = self.places.take(address.ip()).await;
                     tokio::spawn(self.clone().admit(what, socket, place, lost));
                 }

@@ -1,9 +1,9 @@
-//! A session that moves to a new connection: first the old connection's socket is read.
+//! When a session moves to a new connection, the old connection's socket is read first.
 //!
-//! A client that publishes, disconnects and reconnects at once has two sockets for a moment. Nothing orders the tasks
-//! that read them, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will
-//! published. A new connection therefore asks the engine for the connection with its client identifier. It hands in
-//! its CONNECT after the engine has handled all packets that the other one had received.
+//! A client that publishes, disconnects and reconnects at once has two sockets for a moment. The tasks that read them have
+//! no order, so its CONNECT could overtake its DISCONNECT: its last messages would be lost, and its will published. A new
+//! connection therefore asks the engine for the connection with its client identifier. It hands in its CONNECT after the
+//! engine has handled all packets that the other one had received.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -17,15 +17,15 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender, unbounded_chan
 use tokio::task::{coop, yield_now};
 use tokio::time::timeout;
 
-/// How much of a connection is read before its session moves, in bytes: more than a system keeps for a socket. A
-/// client that keeps sending on its old connection delays its new one by at most this.
+/// The bytes of a connection that are read before its session moves: more than a system keeps for a socket. A client that
+/// keeps sending on its old connection delays its new one by at most these bytes.
 const READ_FIRST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Asks a connection to hand in what has arrived. It is dropped when the engine has handled that, or need not any more.
+/// Asks a connection to hand in its arrived bytes. It is dropped when the engine has handled them, or need not any more.
 #[derive(Clone, Debug)]
 pub(crate) struct ReadFirst(
-    /// Never used: that it is dropped is the answer.
-    #[expect(dead_code, reason = "it is there to be dropped")]
+    /// Never read. Dropping it is the answer.
+    #[expect(dead_code, reason = "dropping it has the effect")]
     mpsc::Sender<Infallible>,
 );
 
@@ -42,7 +42,7 @@ pub(crate) fn read_first() -> (ReadFirst, Answer) {
 impl Answer {
     /// Waits for at most `limit`: a connection that never answers must not keep its client out.
     pub(crate) async fn within(mut self, limit: Duration) {
-        // Whether all have answered or the time is over.
+        // The result does not matter: all have answered, or the time is over.
         let _ = timeout(limit, self.0.recv()).await;
     }
 
@@ -53,14 +53,14 @@ impl Answer {
     }
 }
 
-/// Where a connection is asked. The connections that wait for an answer bound how much waits here.
+/// Sends requests to a connection. Each connection that waits for an answer has one request here, so their number is bounded.
 pub(crate) type Ask = UnboundedSender<ReadFirst>;
 
 /// Requests to a connection that it has not answered yet.
 #[derive(Debug)]
 pub(crate) struct Asked {
     requests: UnboundedReceiver<ReadFirst>,
-    /// With how many bytes each may still wait for.
+    /// Each with the number of bytes that it still waits for.
     open: Vec<(ReadFirst, usize)>,
 }
 
@@ -71,10 +71,10 @@ impl Asked {
         (ask, Self { requests, open })
     }
 
-    /// To be polled whenever the socket had nothing to read. Resolves when the socket has to be looked at again, and returns the
-    /// requests for which there is nothing more to hand in.
+    /// Poll this whenever the socket had nothing to read. It resolves when the socket must be read again, and returns the
+    /// requests for which nothing more is to be handed in.
     pub(crate) async fn nothing_to_read(&mut self) -> Vec<ReadFirst> {
-        // Without budget the runtime says of any socket that it has nothing.
+        // Without budget the runtime reports any socket as empty.
         if !coop::has_budget_remaining() {
             yield_now().await;
             return Vec::new();
@@ -84,13 +84,13 @@ impl Asked {
         }
         match self.requests.recv().await {
             Some(request) => self.open.push((request, READ_FIRST_BYTES_MAX)),
-            // The engine has no more questions.
+            // The engine has ended, so no request follows.
             None => pending().await,
         }
         Vec::new()
     }
 
-    /// So many bytes were read and handed in. Returns the requests that have waited for enough.
+    /// Counts bytes that were read and handed in. Returns the requests that have waited for enough bytes.
     pub(crate) fn handed_in(&mut self, bytes: usize) -> Vec<ReadFirst> {
         let mut done = Vec::new();
         for (request, left) in mem::take(&mut self.open) {
@@ -115,7 +115,7 @@ impl Asked {
     }
 }
 
-/// Which connections have which client identifier.
+/// The connections of each client identifier.
 #[derive(Debug, Default)]
 pub(crate) struct Holders(HashMap<Arc<str>, Holder>);
 
@@ -128,7 +128,7 @@ struct Holder {
 }
 
 impl Holders {
-    /// A connection wants to connect: returns those that may have to be read before.
+    /// Notes a connection that wants to connect. Returns the connections that may have to be read before.
     pub(crate) fn arriving(
         &mut self,
         client_id: Arc<str>,
@@ -193,13 +193,16 @@ mod tests {
         let (ask, mut asked) = Asked::new();
         let (request, mut answer) = read_first();
         ask.send(request).unwrap();
-        assert!(asked.nothing_to_read().await.is_empty(), "not looked yet");
+        assert!(
+            asked.nothing_to_read().await.is_empty(),
+            "answered before the socket was read"
+        );
         assert!(asked.handed_in(1000).is_empty(), "there may be more");
         let done = asked.nothing_to_read().await;
         assert_eq!(done.len(), 1);
         drop(ask);
         let waits = timeout(Duration::ZERO, asked.nothing_to_read()).await;
-        waits.expect_err("nobody asks any more");
+        waits.expect_err("the request is still open");
         assert!(!answer.is_there(), "not handled yet");
         drop(done);
         assert!(answer.is_there());

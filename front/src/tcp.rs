@@ -13,9 +13,9 @@ use crate::connection::{Ending, Sink, Source, SourceError};
 use crate::encoded::Encoded;
 use crate::receive_budget::Receiving;
 
-/// How much is read at once at least, in bytes.
+/// The minimum size of a read in bytes.
 const READ_BYTES: usize = 16 * 1024;
-/// How much is read at once at most, in bytes: so much may exceed the bound for all connections.
+/// The maximum size of a read in bytes. The bound for all connections may be exceeded by this.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// Packets below this size are written together.
 const JOIN_BYTES: usize = 32 * 1024;
@@ -60,7 +60,7 @@ impl Source for TcpSource {
     }
 
     fn trust(&mut self) {
-        // The codec sees a packet's length before the packet is here.
+        // The codec reads a packet's length before the packet is complete.
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct WebSocketSource {
 #[derive(Debug)]
 pub(crate) struct WebSocketSink(SplitSink<WebSocketStream<Gate>, Message>);
 
-/// Shakes hands; none if the other side does not speak MQTT over WebSocket, or not in time.
+/// Performs the handshake. None if the other side does not offer MQTT over WebSocket, or not in time.
 pub(crate) async fn accept(
     socket: TcpStream,
     receiving: Arc<Receiving>,
@@ -79,7 +79,7 @@ pub(crate) async fn accept(
     Some((source, WebSocketSink(sink)))
 }
 
-/// Answers with the first subprotocol of the client's that is MQTT. [MQTT-6.0.0-3] [MQTT-6.0.0-4]
+/// Selects the client's first subprotocol that is MQTT. [MQTT-6.0.0-3] [MQTT-6.0.0-4]
 #[expect(
     clippy::result_large_err,
     reason = "the type is the WebSocket library's"
@@ -101,7 +101,7 @@ fn choose_subprotocol(
             .insert(SEC_WEBSOCKET_PROTOCOL, header);
         Ok(response)
     } else {
-        let mut refusal = ErrorResponse::new(Some("The subprotocol is mqtt.\n".to_owned()));
+        let mut refusal = ErrorResponse::new(Some("Offer the subprotocol mqtt.\n".to_owned()));
         *refusal.status_mut() = StatusCode::BAD_REQUEST;
         Err(refusal)
     }
@@ -119,7 +119,7 @@ impl Source for WebSocketSource {
                     return Err(SourceError::NotBinary);
                 }
                 Some(Ok(Message::Ping(bytes) | Message::Pong(bytes))) => {
-                    // It may have come between two parts of a message.
+                    // A control frame may be between two parts of a message.
                     self.receiving.dropped(CONTROL_HEADER_BYTES + bytes.len());
                 }
                 Some(Ok(Message::Frame(_))) => {}
@@ -163,15 +163,15 @@ impl Sink for WebSocketSink {
         };
         let closed = self.0.send(Message::Close(Some(frame))).await;
         match closed {
-            // The client was first.
+            // The client has closed it already.
             Ok(()) | Err(Error::ConnectionClosed | Error::Protocol(_)) => Ok(()),
             Err(error) => Err(io::Error::other(error)),
         }
     }
 }
 
-/// A socket that yields only so many bytes, and only while there is room for them: the WebSocket library buffers a whole message
-/// first, which must stay small before CONNECT.
+/// A socket that yields a limited number of bytes, and only while there is room for them. The WebSocket library buffers a whole
+/// message, which must stay small before CONNECT.
 #[derive(Debug)]
 struct Gate {
     socket: TcpStream,

@@ -31,7 +31,10 @@ fn check_log(log: &[u8], script: &[u8]) {
     let broker = restore(&[log]);
     let snapshot = broker.snapshot();
     let again = restore_and_snapshot(&snapshot, NOW);
-    assert!(again == snapshot, "a snapshot is not what it is of");
+    assert!(
+        again == snapshot,
+        "a broker restored from a snapshot has another snapshot"
+    );
     check_restored(broker, NOW, script);
 }
 

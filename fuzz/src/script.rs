@@ -218,7 +218,7 @@ impl World {
         // Retained messages that expire at this moment may still be in the snapshot.
         assert!(
             restored == stored || restored == restore_and_snapshot(&stored, self.now),
-            "a restored broker is not the same"
+            "a restored broker differs"
         );
     }
 
@@ -420,8 +420,12 @@ impl World {
             stats.retained_messages,
         );
         assert_eq!(left, (0, 0, 0, 0), "the broker is not empty");
-        assert_eq!(self.broker.session_bytes(), 0, "bytes of no session");
-        assert_eq!(self.broker.next_timeout(), None, "nothing to wait for");
+        assert_eq!(
+            self.broker.session_bytes(),
+            0,
+            "bytes are counted without a session"
+        );
+        assert_eq!(self.broker.next_timeout(), None, "a timeout remains");
     }
 
     /// Connects with a clean session that ends with its connection.

@@ -51,9 +51,9 @@ mutants! {
     PortPacketDuplicated = "port-packet-duplicated",
     /// An answer to a page's question is dropped.
     AnswerLost = "answer-lost",
-    /// A tab is told that its page has processed notices that are still on their way.
+    /// A tab gets credit for notices that its page has not processed yet.
     CreditTooEarly = "credit-too-early",
-    /// A tab is not told that the last listener has gone.
+    /// A tab does not learn that the last listener was removed.
     UnlistenDropped = "unlisten-dropped",
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Oracle {
     /// The broker with the highest term.
     broker: Option<(TabId, Term)>,
     /// The latest term in which the log was removed or damaged.
-    harmed_term: Option<Term>,
+    loss_term: Option<Term>,
     /// The latest term in which the log was damaged.
     damaged_term: Option<Term>,
     /// Whether the log was removed while a replaced broker did not know of its successor: it may have written its state
@@ -105,7 +105,7 @@ struct TabView {
     has_failed_write: bool,
     /// Whether the tab has requested the log since it was last the leader.
     is_loading_log: bool,
-    /// Whether the log was harmed after the tab requested it: the tab may have read rows that are gone.
+    /// Whether the log was damaged or removed after the tab requested it: the tab may have read rows that are gone.
     may_have_read_lost_rows: bool,
     /// Whether it was the broker, and has neither stepped down nor followed another one. It may be about to resume.
     claims_leadership: bool,
@@ -160,7 +160,7 @@ impl Oracle {
             step: 0,
             leaders: BTreeMap::new(),
             broker: None,
-            harmed_term: None,
+            loss_term: None,
             damaged_term: None,
             may_hold_stale_state: false,
             brokers: BTreeMap::new(),

@@ -46,8 +46,8 @@ tally! {
     messages_undeliverable,
     /// Deliveries that took longer than usual.
     slow_deliveries,
-    /// Credit marks: requests for a page's progress.
-    credit_marks,
+    /// Credit checkpoints that a page was asked to acknowledge.
+    credit_checkpoints,
     /// Turns of a loop that handled several inputs.
     batched_turns,
     /// Timeouts that no tab had requested.

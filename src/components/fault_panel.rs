@@ -104,7 +104,7 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
                 onclick={send}
                 disabled={props.broker.is_none() || !props.has_others}
                 title={if props.has_others { title(command) } else { labels::SECOND_TAB_FIRST.to_owned() }}
-                aria-describedby={(!props.has_others).then_some("trial-reason")}
+                aria-describedby={(!props.has_others).then_some("fault-panel-reason")}
                 data-testid={format!("broker-{}", command.name())}
             >
                 { name }
@@ -112,13 +112,13 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
         }
     };
     html! {
-        <fieldset class="fault-panel" data-testid="trial">
+        <fieldset class="fault-panel" data-testid="fault-panel">
             <legend class="field-label">
                 { labels::failover::stop_the_broker(props.is_own) }
             </legend>
             <div class="actions">{ for RemoteCommand::ALL.map(button) }</div>
             if !props.has_others {
-                <p id="trial-reason" class="check" data-testid="trial-reason">{ labels::SECOND_TAB_FIRST }</p>
+                <p id="fault-panel-reason" class="check" data-testid="fault-panel-reason">{ labels::SECOND_TAB_FIRST }</p>
             } else {
                 <label class="check">
                     <input
@@ -126,7 +126,7 @@ pub(super) fn FaultPanel(props: &FaultPanelProps) -> Html {
                         checked={*wants_stream && !props.is_own}
                         disabled={props.is_own}
                         onchange={toggle}
-                        data-testid="trial-stream"
+                        data-testid="fault-panel-stream"
                     />
                     { match *until {
                         Some(until) => labels::counting(until - time::unix_ms()),

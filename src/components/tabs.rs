@@ -105,7 +105,7 @@ pub(super) fn Tabs(props: &TabsProps) -> Html {
             />
             // A long list scrolls, also with the keyboard.
             <div class="members-space" role="group" aria-label={labels::tabs::MEMBERS} tabindex="0">
-                <ul class="members" data-testid="roster">
+                <ul class="members" data-testid="members">
                     { for in_order(&members).into_iter().map(|tab| member_row(tab, props.is_frozen, own_build(&members), now)) }
                 </ul>
                 // Below the list, because a note above it would move the buttons.
@@ -150,7 +150,7 @@ fn member_row(tab: &TabInfo, is_frozen: bool, common_build: Option<&str>, now: u
         <li
             key={tab.tab_id.to_string()}
             class="member-row"
-            data-testid="roster-row"
+            data-testid="member-row"
             data-tab-id={tab.tab_id.to_string()}
             data-build={tab.build.clone()}
             data-broker={tab.is_broker.to_string()}

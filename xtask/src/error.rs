@@ -22,7 +22,7 @@ pub(crate) enum Error {
     ArgumentsForNoTest,
     #[error("{} is not a port: give a number from 1 to 65535", .0.display())]
     NotAPort(OsString),
-    #[error("TABMQ_WASM_TARGET is {}, which is none of auto, rustup, debian", .0.display())]
+    #[error("TABMQ_WASM_TARGET is {}: set it to auto, rustup or debian", .0.display())]
     UnknownWasmTarget(OsString),
     /// A program cannot be started.
     #[error("{} does not start: {source}", .program.display())]
@@ -35,9 +35,9 @@ pub(crate) enum Error {
     Failed { command: String, status: ExitStatus },
     #[error("{}: {source}", .path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("no folder for tools: {variable} is not set to an absolute path")]
+    #[error("no folder for tools: set {variable} to an absolute path")]
     NoCacheFolder { variable: &'static str },
-    #[error("Cargo.lock names no version of {package}")]
+    #[error("Cargo.lock names no version of {package}: restore it from the repository")]
     NotLocked { package: &'static str },
     /// An installation succeeded without the program that was wanted.
     #[error("{what} was installed, but cannot be used from {}", .place.display())]
@@ -52,7 +52,7 @@ pub(crate) enum Error {
         rustup: Box<Error>,
         debian: Box<Error>,
     },
-    #[error("this is no Debian or Ubuntu with apt-get")]
+    #[error("this system is not Debian or Ubuntu with apt-get")]
     NotDebian,
     #[error(
         "node is {version}, but the npm packages of the build need {least} or later: install a newer Node.js"
@@ -63,7 +63,7 @@ pub(crate) enum Error {
     OldWire { path: PathBuf },
     /// Packages are missing, and the user may not install any.
     #[error(
-        "it needs root, or sudo without a password; run `apt-get install {}` yourself",
+        "installing packages needs root, or sudo without a password; run `apt-get install {}` yourself",
         .names.join(" ")
     )]
     Packages { names: Vec<&'static str> },
@@ -89,7 +89,7 @@ pub(crate) enum Error {
         packages: Box<Error>,
     },
     /// An environment variable names a program that does not exist.
-    #[error("{variable} names {}, and there is no such file", .path.display())]
+    #[error("{variable} names {}, which does not exist: correct it, or unset {variable} to search PATH", .path.display())]
     NoProgramAt {
         variable: &'static str,
         path: PathBuf,
@@ -108,14 +108,14 @@ pub(crate) enum Error {
          (Debian and Ubuntu: `apt-get install nodejs npm`)"
     )]
     NoNode { program: &'static str },
-    #[error("cargo does not name its target folder")]
+    #[error("`cargo metadata` names no target folder")]
     NoTargetFolder,
     #[error(
         "there is no benchmark {}; there are peers, engine, failover, durable and ui",
         .0.display()
     )]
     UnknownBenchmark(OsString),
-    #[error("no JavaScript or WebAssembly in {}", .dist.display())]
+    #[error("no JavaScript or WebAssembly in {}: run `cargo xtask build`", .dist.display())]
     NoBuild { dist: PathBuf },
     #[error(
         "{package} must not depend on browser crates, but depends on {} (the trees above show how)",
@@ -128,7 +128,7 @@ pub(crate) enum Error {
     /// Files depend on each other in circles, or the list of allowed circles is out of date.
     #[error("{}", .findings.join("\n"))]
     Circles { findings: Vec<String> },
-    #[error("Cargo.toml has no line `rust-version`")]
+    #[error("Cargo.toml has no line `rust-version`: restore it from the repository")]
     NoRustVersion,
     /// A step of the tests cannot run on this machine. That is not a failure.
     #[error("{why}")]

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_decoded() {
+    fn invalid_base64_is_refused() {
         for text in [
             "Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "=", "====", "Zm9v!", "Zm 9", "ü===",
         ] {

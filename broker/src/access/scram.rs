@@ -295,7 +295,7 @@ mod tests {
 
     /// The example of RFC 7677, section 3.
     #[test]
-    fn the_example_of_the_rfc_is_verified() {
+    fn the_example_of_rfc_7677_is_verified() {
         let salt = base64::decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
         let challenge = Challenge {
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_knows_the_password_is_let_in_and_told_so() {
+    fn a_client_with_the_password_is_accepted_and_gets_the_server_signature() {
         let mut exchange = exchange(1);
         let server_first = first(&mut exchange, "n,,n=us=2Cer,r=abc");
         assert!(server_first.starts_with("r=abc"));
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_good_for_one_exchange_only() {
+    fn an_answer_from_another_exchange_is_refused() {
         let bare = "n=us=2Cer,r=abc";
         let server_first = first(&mut exchange(1), &format!("n,,{bare}"));
         let (replayed, _) = client_final(bare, &server_first);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_does_not_exist_is_challenged_like_one_who_does() {
+    fn an_unknown_user_gets_a_challenge_like_a_known_one() {
         let challenge = first(&mut exchange(1), "n,,n=nobody,r=abc");
         let again = first(&mut exchange(2), "n,,n=nobody,r=abc");
         let salt = |text: &str| text.split(',').nth(1).unwrap().to_owned();

@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn those_on_the_list_are_let_in_with_their_password() {
+    fn listed_users_are_accepted_with_their_password() {
         let mut users = users(Vec::new());
         let mut login = |username, password| {
             users.login(&Login {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_of_a_rule_covers_names_with_a_dollar_too() {
+    fn a_wildcard_of_a_rule_matches_topics_with_a_dollar_too() {
         for name in ["$SYS/a", "$private/a", "$x"] {
             assert!(!may_publish(&[deny("#")], name), "{name}");
             assert!(!may_subscribe(&[deny("#")], name), "{name}");
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_about_what_it_says() {
+    fn a_rule_affects_only_its_permission() {
         let publish = [Rule::deny(Permission::Publish, "a").unwrap()];
         assert!(!may_publish(&publish, "a"));
         assert!(may_subscribe(&publish, "a"));
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_topic_cannot_be_had_through_a_wider_filter() {
+    fn a_wider_filter_does_not_grant_a_denied_topic() {
         for filter in [
             "a/b",
             "a/+",
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_is_allowed_only_as_a_whole() {
+    fn a_filter_is_granted_only_if_all_its_topics_are_allowed() {
         let rules = [allow("a/+/c/#"), deny("#")];
         for filter in ["a/b/c", "a/+/c", "a/+/c/d", "a/b/c/#", "$share/g/a/b/c/+"] {
             assert!(may_subscribe(&rules, filter), "{filter}");
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_put_in_as_they_are() {
+    fn placeholders_are_replaced_by_the_literal_name() {
         let rules = [allow("c/%c/%u-%c/100%"), deny("#")];
         assert!(may_publish(&rules, "c/id/ann-id/100%"));
         assert!(!may_publish(&rules, "c/id/ann-x/100%"));
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_for_user_names_says_nothing_about_who_has_none() {
+    fn a_rule_with_a_user_name_does_not_apply_to_anonymous_clients() {
         let nobody = Client {
             client_id: "id",
             username: None,
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_filter_makes_no_rule() {
+    fn a_rule_with_an_invalid_filter_is_refused() {
         let error = Rule::allow(Permission::All, "a#").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn allowed_properties_ascend_so_that_encoding_does() {
+    fn allowed_properties_are_listed_in_ascending_order() {
         let packets = (1..=15).filter_map(PacketType::from_u8);
         let owners = packets.map(PropertyOwner::Packet);
         for owner in owners.chain([PropertyOwner::Will]) {

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publish_is_encoded_as_the_whole_packet_is() {
+    fn a_shared_publish_has_the_bytes_of_the_whole_packet() {
         for version in [ProtocolVersion::V5, ProtocolVersion::V311] {
             let publish = publish();
             let mut bytes = Vec::new();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mqtt_cannot_carry_is_left_out() {
+    fn properties_that_mqtt_cannot_carry_are_omitted() {
         let mut properties = Properties::new();
         properties.set_content_type("x".repeat(65_536));
         properties.add_user_property("nul".into(), "\0".into());

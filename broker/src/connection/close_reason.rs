@@ -87,7 +87,7 @@ pub enum CloseReason {
         /// The Maximum QoS.
         maximum: QoS,
     },
-    /// A QoS 0 message is invalid, and has no other answer.
+    /// A QoS 0 message is refused, and QoS 0 has no other answer.
     PublishRefused {
         /// The reason for the refusal.
         code: ReasonCode,
@@ -201,8 +201,8 @@ impl fmt::Display for CloseReason {
             Self::AuthenticationFailed { code } => write!(f, "authentication failed: {code:?}"),
             Self::NoAuth { packet } => write!(f, "{packet} instead of AUTH"),
             Self::AuthenticationMethodChanged => write!(f, "AUTH with another method"),
-            Self::AuthOutOfTurn { code } => write!(f, "AUTH with {code:?} out of turn"),
-            Self::ClientIdMissing => write!(f, "no client identifier for a session to be kept"),
+            Self::AuthOutOfTurn { code } => write!(f, "unexpected AUTH with {code:?}"),
+            Self::ClientIdMissing => write!(f, "no client identifier and no Clean Session"),
             Self::ClientIdLength { characters } => {
                 write!(
                     f,
@@ -210,7 +210,7 @@ impl fmt::Display for CloseReason {
                 )
             }
             Self::QuotaExceeded { limit } => write!(f, "{limit} is reached"),
-            Self::StorageFull => write!(f, "there is no room to store it"),
+            Self::StorageFull => write!(f, "the storage is full"),
             Self::MessageRateTooHigh { maximum } => {
                 write!(f, "more than {maximum} messages in a second")
             }
@@ -218,7 +218,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "a QoS higher than {}", u8::from(*maximum))
             }
             Self::PublishRefused { code } => write!(f, "a QoS 0 message was refused: {code:?}"),
-            Self::SessionGone => write!(f, "the session to go on with is not there"),
+            Self::SessionGone => write!(f, "the session to resume is lost"),
             Self::SecondConnect => write!(f, "a second CONNECT"),
             Self::ServerPacket { packet } => write!(f, "{packet} from a client"),
             Self::AuthWithoutMethod => {
@@ -228,7 +228,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "PUBLISH with subscription identifier {id} from a client")
             }
             Self::TopicAliasTooHigh { alias, maximum } => {
-                write!(f, "topic alias {alias}, where {maximum} is the highest")
+                write!(f, "topic alias {alias} exceeds {maximum}")
             }
             Self::TopicAliasUnknown { alias } => write!(f, "topic alias {alias} has no topic yet"),
             Self::ReceiveMaximumExceeded { maximum } => {
@@ -247,7 +247,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "the {packet} would exceed {maximum} bytes")
             }
             Self::KeepAliveTimeout { keep_alive_s } => {
-                write!(f, "nothing came for 1.5 times {keep_alive_s} s")
+                write!(f, "no packet for 1.5 times {keep_alive_s} s")
             }
             Self::TakenOver { .. } => {
                 write!(f, "another connection uses its client ID (0x8E)")

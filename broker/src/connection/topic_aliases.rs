@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_stands_for_one_topic_whatever_is_sent() {
+    fn an_alias_stands_for_its_latest_topic() {
         let mut aliases = OutboundTopicAliases::new(3);
         let mut told = Map::new();
         for step in 0..500_u32 {
@@ -102,7 +102,7 @@ mod tests {
 
     /// With lists that move for each topic this took minutes.
     #[test]
-    fn all_the_aliases_there_can_be_go_round() {
+    fn all_possible_aliases_are_used_in_rotation() {
         let maximum = u16::MAX;
         let mut aliases = OutboundTopicAliases::new(maximum);
         for number in 0..u32::from(maximum) * 3 {

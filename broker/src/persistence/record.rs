@@ -484,17 +484,17 @@ impl fmt::Display for RecordError {
                 write!(f, "unknown version {version:#04x} at byte {offset}")
             }
             Self::Truncated { offset, bytes } => {
-                write!(f, "{bytes} bytes of a longer record at byte {offset}")
+                write!(f, "only {bytes} bytes of a record at byte {offset}")
             }
             Self::Damaged { offset } => write!(f, "a damaged record at byte {offset}"),
             Self::Unreadable { offset } => write!(f, "an unknown record at byte {offset}"),
             Self::Impossible { offset, what } => {
                 write!(f, "a record at byte {offset} with {what}")
             }
-            Self::NoSession { session } => write!(f, "a record about no session {session}"),
-            Self::NoMessage { message } => write!(f, "a record about no message {message}"),
+            Self::NoSession { session } => write!(f, "a record of no session {session}"),
+            Self::NoMessage { message } => write!(f, "a record of no message {message}"),
             Self::NoDelivery { session } => {
-                write!(f, "a record about what session {session} does not deliver")
+                write!(f, "a delivery that session {session} does not have")
             }
         }
     }

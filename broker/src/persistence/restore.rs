@@ -169,10 +169,8 @@ impl Replay {
             } => {
                 let id = self.id(session)?;
                 let client_id = Arc::clone(&self.broker.sessions[id].client_id);
-                let will = will.map(|will| {
-                    will.read(&client_id)
-                        .ok_or(impossible("no will that can be sent"))
-                });
+                let will =
+                    will.map(|will| will.read(&client_id).ok_or(impossible("an invalid will")));
                 let will = will.transpose()?;
                 self.broker.clear_deadlines(id);
                 self.broker.end_reconnect_grace(id);
@@ -265,7 +263,7 @@ impl Replay {
                     },
                 };
                 let message = message.read(number, publisher);
-                let message = Arc::new(message.ok_or(impossible("no message that can be sent"))?);
+                let message = Arc::new(message.ok_or(impossible("an invalid message"))?);
                 let journal = &mut self.broker.persistence.journal;
                 journal.messages = journal.messages.max(number);
                 if is_retained {
@@ -327,7 +325,7 @@ impl Replay {
                 let id = self.id(session)?;
                 let filter = TopicFilter::parse(filter).map_err(|_| impossible("no filter"))?;
                 if number == 0 || filter.share().is_some() {
-                    return Err(impossible("no catch-up that can be"));
+                    return Err(impossible("an invalid catch-up"));
                 }
                 let after = after.map(TopicName::parse).transpose();
                 let after = after.map_err(|_| impossible("no topic"))?;
@@ -400,7 +398,7 @@ impl Replay {
         message: &Arc<Message>,
         receiver: &Receiver,
     ) -> Result<(), RecordError> {
-        let what = "no delivery that can be";
+        let what = "an invalid delivery";
         let impossible = RecordError::Impossible { offset, what };
         let delivery = receiver.read(message).ok_or(impossible)?;
         if let Some(orphan) = self.broker.reassignments.orphan(receiver.session) {
@@ -438,7 +436,7 @@ mod tests {
     use crate::persistence::framing::RecordWriter;
 
     #[test]
-    fn a_catch_up_that_cannot_be_is_skipped() {
+    fn an_invalid_catch_up_record_is_skipped() {
         let subscription = Subscription {
             qos: QoS::AtMostOnce,
             no_local: false,

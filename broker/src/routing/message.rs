@@ -135,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_of_0_lasts_for_the_moment_of_publishing() {
+    fn a_message_with_interval_0_expires_in_the_next_millisecond() {
         let zero = message(Some(0));
         assert!(!zero.is_expired(Time::from_ms(1_000)));
         assert!(zero.is_expired(Time::from_ms(1_001)));
     }
 
     #[test]
-    fn whole_seconds_of_waiting_are_counted_off() {
+    fn the_remaining_interval_decreases_by_whole_seconds() {
         let ten_seconds = message(Some(10));
         for (now_ms, left) in [
             (1_000, 10),

@@ -310,9 +310,9 @@ fn explanation(code: ReasonCode) -> Option<&'static str> {
     match code {
         ReasonCode::NotAuthorized => Some("this client may not publish to this topic"),
         ReasonCode::TopicNameInvalid => Some("the topic is too long or has too many levels"),
-        ReasonCode::PayloadFormatInvalid => Some("the payload is not UTF-8, as it says it is"),
-        ReasonCode::QuotaExceeded => Some("there is no room to keep it"),
-        ReasonCode::PacketIdentifierInUse => Some("a message of this identifier is not released"),
+        ReasonCode::PayloadFormatInvalid => Some("the payload is not valid UTF-8"),
+        ReasonCode::QuotaExceeded => Some("there is no room for it"),
+        ReasonCode::PacketIdentifierInUse => Some("an unreleased message has this identifier"),
         _ => None,
     }
 }

@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_that_cannot_match_are_leapt_over() {
+    fn topics_that_cannot_match_are_skipped() {
         let mut target = String::new();
         for (topic, filter, step, leapt_to) in [
             ("a/x/b", "a/+/b", Step::Match, ""),

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn removal_leaves_nothing_behind() {
+    fn removed_subscriptions_leave_no_entries() {
         let mut routes = Routes::new(SeededState::new(&[0; 32]));
         let texts = ["a/b/c", "a/b", "a/+/c", "#"];
         for text in texts {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_members_of_a_share_are_found_by_what_they_share() {
+    fn the_members_of_a_shared_subscription_are_found_by_group_and_filter() {
         let mut routes = Routes::new(SeededState::new(&[0; 32]));
         for (session, text) in ["$share/g/a/b", "$share/g/a/+", "$share/h/a/b"]
             .into_iter()
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_topic_needs_no_stack() {
+    fn the_deepest_topic_does_not_overflow_the_stack() {
         let deepest = "/".repeat(65_535);
         let mut routes = Routes::new(SeededState::new(&[0; 32]));
         routes.insert(&filter(&deepest), SessionId(0), PLAIN);

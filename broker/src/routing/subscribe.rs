@@ -291,7 +291,7 @@ const fn not_ended(code: UnsubAckReasonCode) -> Option<&'static str> {
     }
 }
 
-const IN_USE: &str = "a message of this identifier is not released";
+const IN_USE: &str = "an unreleased message has this identifier";
 
 /// One Reason String for all filters of a packet: every reason once, in the order of the filters.
 fn joined(words: impl Iterator<Item = &'static str>) -> Option<String> {

@@ -114,7 +114,7 @@ mod tests {
     const STATE: SeededState = SeededState::new(&[0; 32]);
 
     #[test]
-    fn texts_that_differ_little_have_different_hashes() {
+    fn similar_texts_have_different_hashes() {
         let mut texts: Vec<String> = (0..100_000).map(|n| format!("site/{n}/state")).collect();
         texts.extend((0..64).map(|n| "a".repeat(n)));
         texts.extend((0..64).map(|n| "\0".repeat(n + 1)));

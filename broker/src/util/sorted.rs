@@ -474,17 +474,17 @@ mod tests {
     }
 
     #[test]
-    fn it_is_what_a_tree_is() {
-        it_is_what_a_tree_is_with(50, 5_000);
+    fn the_map_equals_a_btree_map() {
+        compare_with_a_btree_map(50, 5_000);
     }
 
     #[test]
-    fn it_is_what_a_tree_is_with_many_chunks() {
-        it_is_what_a_tree_is_with(5_000, 20_000);
+    fn the_map_equals_a_btree_map_with_many_chunks() {
+        compare_with_a_btree_map(5_000, 20_000);
     }
 
     /// Applies the same operations to a map and to a tree, and compares them.
-    fn it_is_what_a_tree_is_with(keys: u64, rounds: u64) {
+    fn compare_with_a_btree_map(keys: u64, rounds: u64) {
         let mut state = 1_u64;
         let mut dice = |below: u64| {
             state = state
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_holds_each_once_and_in_order() {
+    fn a_set_has_each_element_once_and_in_order() {
         let mut set: Set<u32> = [3, 1, 2, 3].into_iter().collect();
         assert!(set.iter().eq(&[1, 2, 3]));
         assert!(!set.insert(2));

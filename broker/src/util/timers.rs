@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_come_out_when_due_in_order() {
+    fn due_keys_are_returned_in_order() {
         let mut timers = Timers::new();
         for (ms, key) in [(30, 'c'), (10, 'b'), (10, 'a'), (20, 'x')] {
             timers.insert(Time::from_ms(ms), key);

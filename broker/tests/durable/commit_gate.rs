@@ -1,4 +1,4 @@
-//! A packet that promises something leaves after its batch is stored, and nothing else waits.
+//! A packet that promises something is sent after its batch is stored. No other packet waits.
 
 use broker::packet::disconnect::DisconnectPacket;
 use broker::packet::subscribe::SubscribePacket;
@@ -6,7 +6,7 @@ use broker::{BatchId, Broker, Config, ConnId, Input, Output, Packet, ReasonCode,
 
 use crate::harness::*;
 
-/// A broker whose log stores when the test says so.
+/// A broker whose log stores a batch when the test calls `commit`.
 struct Slow {
     broker: Broker,
     issued: u64,
@@ -24,7 +24,7 @@ impl Slow {
         }
     }
 
-    /// The outputs of the broker, one in each word or line.
+    /// Handles an input and returns the outputs, one per line.
     fn does(&mut self, input: Input) -> Vec<String> {
         let mut out = Vec::new();
         self.broker.handle(Time::from_ms(1_000), input, &mut out);
@@ -55,7 +55,7 @@ impl Slow {
         self.does(Input::Committed(BatchId(batch)))
     }
 
-    /// Connects, and stores that.
+    /// Connects a client and stores its batch.
     fn join(&mut self, conn: ConnId, client_id: &str) {
         assert_eq!(self.does(Input::Opened(conn)), [""; 0]);
         let persist = format!("persist {}", self.issued + 1);
@@ -72,7 +72,7 @@ impl Slow {
 }
 
 #[test]
-fn every_answer_that_promises_something_waits_until_it_is_stored() {
+fn a_promising_answer_waits_until_its_batch_is_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -101,11 +101,11 @@ fn every_answer_that_promises_something_waits_until_it_is_stored() {
 }
 
 #[test]
-fn an_answer_waits_for_what_was_issued_before_it_too() {
+fn an_answer_waits_for_earlier_batches_too() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, publish2(1, "t", "x")), ["persist 2"]);
-    // It is known already, but not stored yet.
+    // The broker has this message already, but it is not stored yet.
     assert_eq!(
         slow.send(A, publish2(1, "t", "x").with_dup(true)),
         ["ask 3"]
@@ -115,7 +115,7 @@ fn an_answer_waits_for_what_was_issued_before_it_too() {
 }
 
 #[test]
-fn an_answer_that_needs_no_record_waits_until_it_is_known_that_there_could_be_one() {
+fn a_promising_answer_without_a_record_waits_for_an_empty_batch() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -127,7 +127,7 @@ fn an_answer_that_needs_no_record_waits_until_it_is_known_that_there_could_be_on
 }
 
 #[test]
-fn later_packets_on_the_same_connection_wait_and_others_do_not() {
+fn packets_behind_a_waiting_one_wait_and_other_connections_do_not() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -154,7 +154,7 @@ fn later_packets_on_the_same_connection_wait_and_others_do_not() {
 }
 
 #[test]
-fn a_connection_is_closed_after_what_waits_on_it() {
+fn a_connection_is_closed_after_its_waiting_packets() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);
@@ -211,7 +211,7 @@ fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
         outputs.contains(&"C CONNACK Success".to_owned()),
         "{outputs:?}"
     );
-    // The same CONNACK is held back where a session is to be kept.
+    // With room, the same CONNACK waits for its batch.
     slow.does(Input::StorageFull(false));
     slow.does(Input::Opened(D));
     let outputs = slow.send(D, client("d"));
@@ -222,7 +222,7 @@ fn without_room_a_session_that_ends_with_its_connection_begins_at_once() {
 }
 
 #[test]
-fn nothing_leaves_before_a_connack_that_waits_for_room() {
+fn without_room_a_refusal_waits_behind_a_waiting_connack() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, subscribe(1, "t", QOS0)), ["persist 2"]);
@@ -230,7 +230,7 @@ fn nothing_leaves_before_a_connack_that_waits_for_room() {
     slow.does(Input::Opened(C));
     assert_eq!(slow.send(C, lasting("c", 100)), ["persist 3"]);
     slow.does(Input::StorageFull(true));
-    // A refusal has to wait here.
+    // The refusal waits behind the CONNACK.
     assert_eq!(slow.send(C, publish1(1, "t", "x")), [""; 0]);
     assert_eq!(
         slow.commit(3),
@@ -239,7 +239,7 @@ fn nothing_leaves_before_a_connack_that_waits_for_room() {
 }
 
 #[test]
-fn without_room_no_packet_leaves_before_the_connack_that_waits() {
+fn without_room_no_packet_precedes_a_waiting_connack() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -258,7 +258,7 @@ fn without_room_no_packet_leaves_before_the_connack_that_waits() {
 }
 
 #[test]
-fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_session_are_stored() {
+fn without_room_a_client_without_state_is_refused_until_the_releases_of_its_session_are_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     assert_eq!(slow.send(A, publish2(1, "t", "x")), ["persist 2"]);
@@ -266,7 +266,7 @@ fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_sessi
     slow.does(Input::StorageFull(true));
     assert_eq!(slow.send(A, pubrel(1)), ["persist 3"]);
     slow.does(Input::Gone(A));
-    // Should this broker end now, the next one takes a message of the client that has this identifier for the former one.
+    // If this broker ended now, the next one would take a new message with this identifier for a repeat of the old one.
     let (name, value) = broker::NO_SESSION_STATE;
     let stateless = || {
         let mut connect = lasting("a", 1_000);
@@ -287,11 +287,11 @@ fn without_room_no_client_without_state_goes_on_before_the_releases_of_its_sessi
 }
 
 #[test]
-fn without_room_no_session_begins_whose_predecessor_may_come_back() {
+fn without_room_no_session_begins_while_the_end_of_its_predecessor_is_not_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.does(Input::StorageFull(true));
-    // The session ends with the connection, but that is not stored: the next broker would go on with it.
+    // The session ends with the connection, but its end is not stored: the next broker would resume it.
     slow.does(Input::Gone(A));
     slow.does(Input::Opened(C));
     assert_eq!(
@@ -301,13 +301,13 @@ fn without_room_no_session_begins_whose_predecessor_may_come_back() {
 }
 
 #[test]
-fn without_room_no_session_is_resumed_that_began_without_being_stored() {
+fn without_room_a_session_whose_begin_is_not_stored_is_not_resumed() {
     let mut slow = Slow::new();
     slow.does(Input::Opened(A));
     assert_eq!(slow.send(A, lasting("a", 1_000)), ["persist 1"]);
     slow.does(Input::Gone(A));
     slow.does(Input::StorageFull(true));
-    // The next broker would not know the session, or it would resume an older one of the same name.
+    // The next broker would not know the session, or would resume an older one of this client identifier.
     slow.does(Input::Opened(B));
     assert_eq!(
         slow.send(B, lasting("a", 1_000)),
@@ -321,7 +321,7 @@ fn without_room_no_session_is_resumed_that_began_without_being_stored() {
 }
 
 #[test]
-fn a_message_to_a_client_waits_with_its_packet_identifier() {
+fn a_message_waits_until_the_release_of_its_packet_identifier_is_stored() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -329,7 +329,7 @@ fn a_message_to_a_client_waits_with_its_packet_identifier() {
     assert_eq!(slow.send(A, publish1(1, "t", "x")), ["persist 4"]);
     assert_eq!(slow.commit(4), ["A PUBACK 1", "B PUBLISH t x qos1 #1"]);
     assert_eq!(slow.send(B, puback(1)), ["persist 5"]);
-    // The identifier is not used again before its end is stored.
+    // The identifier is not used again before its release is stored.
     for packet_id in 2..=3 {
         assert_eq!(slow.send(A, publish1(packet_id, "t", "y")).len(), 1);
     }
@@ -346,7 +346,7 @@ fn a_message_to_a_client_waits_with_its_packet_identifier() {
 }
 
 #[test]
-fn a_qos_0_message_that_is_retained_is_stored_and_nothing_waits_for_it() {
+fn a_retained_qos_0_message_is_stored_and_no_packet_waits_for_it() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.join(B, "b");
@@ -358,7 +358,7 @@ fn a_qos_0_message_that_is_retained_is_stored_and_nothing_waits_for_it() {
 }
 
 #[test]
-fn a_client_that_is_taken_over_hears_it_at_once() {
+fn a_client_whose_session_is_taken_over_is_disconnected_at_once() {
     let mut slow = Slow::new();
     slow.join(A, "a");
     slow.does(Input::Opened(B));
@@ -395,7 +395,7 @@ fn a_broker_that_is_not_durable_stores_nothing() {
 }
 
 #[test]
-fn without_room_only_what_breaks_a_promise_waits_and_nothing_waits_behind_it() {
+fn without_room_only_promising_packets_wait_and_later_ones_pass_them() {
     let mut world = Slow::new();
     world.join(A, "a");
     world.join(B, "b");
@@ -406,12 +406,12 @@ fn without_room_only_what_breaks_a_promise_waits_and_nothing_waits_behind_it() {
     world.does(Input::Opened(C));
     let mut again = client("a");
     again.clean_start = false;
-    // The session is known, and the connection that is to be noted is no promise.
+    // The session is stored, and the record of the connection is no promise.
     assert_eq!(
         world.send(C, again),
         ["persist 4", "C CONNACK Success session"]
     );
-    // PUBCOMP frees the packet identifier for good, so it waits; everything else goes on.
+    // PUBCOMP frees the packet identifier, so it waits. Other packets are sent.
     world.does(Input::StorageFull(false));
     world.send(C, publish2(1, "u", "x"));
     world.commit(5);

@@ -1,6 +1,6 @@
-//! Random inputs and random commits. Wherever the log is cut, a broker restored from it is the broker of that moment;
-//! and beside one that is not durable, a broker that is sends the same to every client, in the same order, as soon as
-//! what it promises is stored, and no sooner.
+//! Random inputs and random commits. A broker restored from any prefix of the log equals the broker of that moment.
+//! A durable broker sends every client the same packets in the same order as one that is not durable. It sends each
+//! promise as soon as its batch is stored, and no earlier.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,7 +26,7 @@ enum Step {
         clean_start: bool,
         expiry_interval_s: u32,
         receive_maximum: u16,
-        /// Its Will Delay Interval.
+        /// The Will Delay Interval.
         will: Option<u32>,
         in_311: bool,
     },
@@ -110,7 +110,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_log_is_the_broker_wherever_it_is_cut(
+    fn a_broker_restored_from_any_prefix_of_the_log_equals_the_broker_of_that_moment(
         steps in prop::collection::vec(step(), 0..80),
         more in prop::collection::vec(step(), 0..20),
     ) {
@@ -140,7 +140,7 @@ impl Told {
     }
 }
 
-/// The clients, which make inputs of steps.
+/// The clients, which turn steps into inputs.
 struct Script {
     now: Time,
     last_conn: u64,
@@ -205,7 +205,7 @@ impl Script {
                 empty,
                 expiry_interval_s,
             } => {
-                // An identifier comes again now and then, also that of a message which is not released.
+                // Identifiers repeat, even while their message is not released.
                 self.last_packet_id = self.last_packet_id % 5 + 1;
                 let payload = if empty { "" } else { "x" };
                 let mut publish = match qos {
@@ -294,7 +294,7 @@ fn connect(step: &Step) -> ConnectPacket {
 /// The state of the broker after an input.
 struct Moment {
     now: Time,
-    /// How many batches there are so far.
+    /// The number of batches so far.
     batches: usize,
     snapshot: Vec<Vec<u8>>,
 }
@@ -307,7 +307,7 @@ struct Pair {
     log: Vec<Vec<u8>>,
     committed: u64,
     moments: Vec<Moment>,
-    /// The packets that only one broker has sent on each connection, with the batch that they wait for.
+    /// The packets that only the plain broker has sent so far, with the batch that each waits for.
     owed: BTreeMap<ConnId, VecDeque<(u64, String)>>,
 }
 
@@ -319,9 +319,9 @@ fn config() -> Config {
     }
 }
 
-fn restore<'a>(pieces: impl IntoIterator<Item = &'a Vec<u8>>, now: Time) -> Broker {
-    let pieces = pieces.into_iter().map(Vec::as_slice);
-    let (broker, restored) = Broker::restore(config(), Box::new(AllowAll), pieces, now);
+fn restore<'a>(blocks: impl IntoIterator<Item = &'a Vec<u8>>, now: Time) -> Broker {
+    let blocks = blocks.into_iter().map(Vec::as_slice);
+    let (broker, restored) = Broker::restore(config(), Box::new(AllowAll), blocks, now);
     assert_eq!((restored.skipped, &restored.errors[..]), (0, &[][..]));
     broker
 }
@@ -387,7 +387,7 @@ impl Pair {
         });
     }
 
-    /// The sent packets are owed ones, and include all that need not wait.
+    /// Checks that the sent packets are owed, and that no packet waits without need.
     fn settle(&mut self, out: Vec<Output>) {
         for output in out {
             let Some((conn, _)) = addressed(&output) else {
@@ -425,14 +425,17 @@ impl Pair {
     }
 }
 
-/// A retained message that expires at this moment may be there or not.
+/// Both may differ in a retained message that expires at this moment.
 fn check_same(a: &Vec<Vec<u8>>, b: &Vec<Vec<u8>>, now: Time) {
-    assert!(a == b || a == &restore(b, now).snapshot(), "another broker");
+    assert!(
+        a == b || a == &restore(b, now).snapshot(),
+        "the brokers differ"
+    );
 }
 
 fn check_behave_alike(mut a: Broker, mut b: Broker, steps: &[Step], now: Time) {
     let mut script = Script::at(now);
-    // No grace ends here, because the order of several ends is not defined.
+    // No reconnect grace ends here, because the order of several ends is not defined.
     let steps = steps
         .iter()
         .filter(|step| !matches!(step, Step::Wait { ms: 30_000.. }));
@@ -471,7 +474,7 @@ fn whole(outputs: Vec<Output>) -> Vec<Output> {
     outputs.into_iter().map(Output::whole).collect()
 }
 
-/// The connection of an output, and whether it promises something.
+/// The connection of an output, and whether the output is a promise.
 fn addressed(output: &Output) -> Option<(ConnId, bool)> {
     match output {
         Output::Send(conn, packet) => Some((*conn, is_promise(packet))),

@@ -1,4 +1,4 @@
-//! Logs that are not what was written: nothing panics, what is lost is counted, and the rest is there.
+//! Damaged logs: the broker does not panic, counts the skipped records and restores the others.
 
 use broker::access::AllowAll;
 use broker::{Broker, Config, Input, Output, RecordError, Restored, Time};
@@ -7,12 +7,13 @@ use crate::harness::*;
 
 const NOW: Time = Time::from_ms(1_000_000);
 
-fn restore(pieces: &[Vec<u8>]) -> (Broker, Restored) {
-    let pieces = pieces.iter().map(Vec::as_slice);
-    Broker::restore(Config::default(), Box::new(AllowAll), pieces, NOW)
+fn restore(blocks: &[Vec<u8>]) -> (Broker, Restored) {
+    let blocks = blocks.iter().map(Vec::as_slice);
+    Broker::restore(Config::default(), Box::new(AllowAll), blocks, NOW)
 }
 
-/// The log of a client that left a retained message on each of `t/0`, `t/1`, …: a piece for each, after the first.
+/// The log of a client that published a retained message on each of `t/0`, `t/1`, …: one block for its connection, then
+/// one for each message.
 fn log_of_retained(count: u16) -> Vec<Vec<u8>> {
     let mut broker = Broker::new(Config {
         durable: true,
@@ -52,32 +53,32 @@ fn retained(broker: &mut Broker) -> Vec<u16> {
 }
 
 #[test]
-fn a_bit_that_flips_costs_no_other_piece() {
+fn a_flipped_bit_damages_no_other_block() {
     let log = log_of_retained(3);
     for bit in 0..log[2].len() * 8 {
         let mut log = log.clone();
         log[2][bit / 8] ^= 1 << (bit % 8);
         let (mut broker, restored) = restore(&log);
-        assert!(restored.skipped > 0, "bit {bit}: it is noticed");
+        assert!(restored.skipped > 0, "bit {bit} is not noticed");
         assert_eq!(retained(&mut broker), [0, 2], "bit {bit}");
     }
 }
 
 #[test]
-fn a_piece_that_is_cut_off_costs_no_other_piece() {
+fn a_truncated_block_damages_no_other_block() {
     let log = log_of_retained(3);
     for length in 0..log[2].len() {
         let mut log = log.clone();
         log[2].truncate(length);
         let (mut broker, restored) = restore(&log);
-        // Of what ends before or after the version nothing is seen.
+        // A block that ends before or directly after the version byte has no record to count.
         assert_eq!(restored.skipped, u64::from(length > 1), "{length} bytes");
         assert_eq!(retained(&mut broker), [0, 2], "{length} bytes");
     }
 }
 
 #[test]
-fn a_piece_that_is_missing_costs_no_other_piece() {
+fn a_missing_block_damages_no_other_block() {
     let mut log = log_of_retained(3);
     log.remove(2);
     let (mut broker, restored) = restore(&log);
@@ -85,7 +86,7 @@ fn a_piece_that_is_missing_costs_no_other_piece() {
 }
 
 #[test]
-fn batches_may_be_joined_to_one_piece() {
+fn several_batches_may_form_one_block() {
     let log = log_of_retained(3);
     let (mut broker, restored) = restore(&[log.concat()]);
     assert_eq!(
@@ -95,7 +96,7 @@ fn batches_may_be_joined_to_one_piece() {
 }
 
 #[test]
-fn a_damaged_record_costs_only_itself() {
+fn a_damaged_record_is_skipped_and_the_next_one_is_read() {
     let log = log_of_retained(3);
     let mut joined = log.concat();
     let body = log[0].len() + log[1].len() + 20;
@@ -112,7 +113,7 @@ fn records_about_a_lost_session_are_skipped_and_counted() {
     let last = log[0].len() - 1;
     log[0].truncate(last);
     let (mut broker, restored) = restore(&log);
-    // Its CONNECT is lost. Its messages are not.
+    // The record of its connection is lost, its messages are not.
     assert_eq!(restored.skipped, 1);
     assert_eq!(restored.sessions, 1);
     assert_eq!(retained(&mut broker), [0, 1]);
@@ -123,7 +124,7 @@ fn records_about_a_lost_session_are_skipped_and_counted() {
 }
 
 #[test]
-fn pieces_of_another_version_are_left_alone() {
+fn blocks_of_another_version_are_skipped_and_reported() {
     let mut log = log_of_retained(2);
     log[1][0] = 0xF2;
     let (mut broker, restored) = restore(&log);
@@ -138,13 +139,13 @@ fn pieces_of_another_version_are_left_alone() {
 }
 
 #[test]
-fn only_the_first_errors_are_kept_and_all_are_counted() {
-    let pieces = vec![vec![0xF1, 1, 2, 3]; 100];
-    let (_, restored) = restore(&pieces);
+fn the_first_errors_are_kept_and_all_are_counted() {
+    let blocks = vec![vec![0xF1, 1, 2, 3]; 100];
+    let (_, restored) = restore(&blocks);
     assert_eq!(restored.skipped, 100);
     assert_eq!(restored.errors.len(), 8);
     assert_eq!(
         restored.errors[0].to_string(),
-        "3 bytes of a longer record at byte 1"
+        "only 3 bytes of a record at byte 1"
     );
 }

@@ -1,5 +1,6 @@
-//! Clients that publish and subscribe while brokers come and go: each loses what it had not stored, and what it had
-//! stored and not told. Whatever happens, what was acknowledged reaches every subscriber, with QoS 2 once and in order.
+//! Clients publish and subscribe while brokers replace each other. Each broker loses its unstored batches and the outputs
+//! of batches whose commit it had not learned. Acknowledged messages still reach every subscriber, with QoS 2 once and in
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -16,7 +17,7 @@ const STEPS: usize = 500;
 const TOPIC: &str = "t";
 
 #[test]
-fn acknowledged_messages_arrive_however_often_the_broker_changes() {
+fn acknowledged_messages_arrive_after_any_number_of_broker_changes() {
     let mut changes = 0;
     for seed in 1..=150 {
         let mut world = Failover::new(seed);
@@ -28,22 +29,22 @@ fn acknowledged_messages_arrive_however_often_the_broker_changes() {
     assert!(changes > 1_000, "{changes} changes of the broker");
 }
 
-/// A publication, with its number as its payload.
+/// A publication. Its payload is its number.
 struct Outgoing {
     packet_id: u16,
     number: u32,
     qos: QoS,
-    /// PUBREC came, so that only PUBREL is left to do.
+    /// Whether PUBREC has arrived, so only the release is missing.
     received: bool,
 }
 
 struct Client {
     name: String,
-    /// Its session ends with its connection, if that ends otherwise than by a change of the broker.
+    /// Whether its session ends with its connection, except at a change of broker.
     is_brief: bool,
     conn: Option<ConnId>,
     connected: bool,
-    /// Whether it ever was connected: then its session has to be there.
+    /// Whether it has been connected, so its session must be present.
     has_session: bool,
     to_client: VecDeque<Packet>,
     to_broker: VecDeque<Packet>,
@@ -51,9 +52,9 @@ struct Client {
     last_packet_id: u16,
     /// QoS 2 messages that are not released.
     unreleased: BTreeSet<u16>,
-    /// SUBACK came.
+    /// Whether SUBACK has arrived.
     subscribed: bool,
-    /// The highest number that had been published when SUBACK came.
+    /// The highest published number when SUBACK arrived.
     subscribed_after: u32,
     delivered: BTreeMap<u8, Vec<u32>>,
 }
@@ -62,7 +63,7 @@ struct Failover {
     random: Random,
     now: Time,
     broker: Broker,
-    /// The log that the next broker finds.
+    /// The log that the next broker restores.
     log: Vec<Vec<u8>>,
     /// Issued batches that are not stored.
     issued: VecDeque<(u64, Vec<u8>)>,
@@ -154,7 +155,7 @@ impl Failover {
         self.tell(Input::OpenedBy(conn, Origin(who as u64)));
     }
 
-    /// A connection breaks, of a client whose session outlives that.
+    /// Breaks the connection of a client whose session outlives it.
     fn lose(&mut self, who: usize) {
         if self.clients[who].is_brief {
             return;
@@ -172,23 +173,23 @@ impl Failover {
         client.conn.take()
     }
 
-    /// The broker is gone, and with it some of what it issued. The next one restores what is stored.
+    /// Ends the broker and loses some of its issued batches. The next broker restores the stored ones.
     fn change_broker(&mut self) {
         self.changes += 1;
-        let stored_and_not_told = self.random.below(self.issued.len() + 1);
-        let stored = self.issued.drain(..).take(stored_and_not_told);
+        let stored_without_notice = self.random.below(self.issued.len() + 1);
+        let stored = self.issued.drain(..).take(stored_without_notice);
         self.log.extend(stored.map(|(_, bytes)| bytes));
         for who in 0..CLIENTS {
             self.disconnect(who);
         }
         self.owners.clear();
-        let pieces = self.log.iter().map(Vec::as_slice);
-        let (broker, restored) = Broker::restore(config(), Box::new(AllowAll), pieces, self.now);
+        let blocks = self.log.iter().map(Vec::as_slice);
+        let (broker, restored) = Broker::restore(config(), Box::new(AllowAll), blocks, self.now);
         assert_eq!((restored.skipped, &restored.errors[..]), (0, &[][..]));
         self.broker = broker;
     }
 
-    /// The log begins again with what the broker has now, stored at once.
+    /// Replaces the log by a snapshot, which is stored at once.
     fn checkpoint(&mut self) {
         self.log = self.broker.snapshot();
         let last = self.issued.back().map(|(batch, _)| *batch);
@@ -339,10 +340,13 @@ impl Failover {
         }
     }
 
-    /// Nothing goes wrong any more, until nothing is left to do.
+    /// Runs without failures until no packet and no batch is left.
     fn settle(&mut self) {
         for round in 0.. {
-            assert!(round < 10_000, "it does not become calm");
+            assert!(
+                round < 10_000,
+                "packets are still in transit after {round} rounds"
+            );
             let mut is_calm = self.issued.is_empty();
             self.commit(usize::MAX);
             for who in 0..CLIENTS {
@@ -380,8 +384,8 @@ impl Failover {
                 if qos == 2 {
                     assert_eq!(first.len(), delivered.len(), "{name} got one twice");
                 }
-                // Each publisher's messages are numbered in the order in which it sent them. One from before the
-                // subscription, which nobody got, may have been published again after it.
+                // The messages of each publisher are numbered in order. A message from before the subscription may have
+                // been published again after it.
                 first.retain(|number| *number > client.subscribed_after);
                 for publisher in 0..CLIENTS {
                     let of_publisher = first.iter().filter(|n| self.publishers[n] == publisher);

@@ -1,4 +1,4 @@
-//! There is no room to store anything more: what would have to be stored is refused before it is promised.
+//! The storage is full: requests that need storage are refused, so nothing is promised that cannot be stored.
 
 use broker::Input;
 use mqtt5_protocol::WillMessage;
@@ -18,7 +18,7 @@ fn full() -> World {
 }
 
 #[test]
-fn messages_that_would_have_to_be_stored_are_refused() {
+fn messages_that_require_storage_are_refused() {
     let mut world = full();
     world.send(A, publish1(1, "t", "x"), "A PUBACK 1 QuotaExceeded");
     world.send(A, publish2(2, "t", "x"), "A PUBREC 2 QuotaExceeded");
@@ -37,7 +37,7 @@ fn messages_that_would_have_to_be_stored_are_refused() {
 }
 
 #[test]
-fn qos_0_goes_on_and_is_not_retained() {
+fn qos_0_messages_are_delivered_and_not_retained() {
     let mut world = full();
     world.send(A, publish("t", "x"), "B PUBLISH t x");
     world.send(A, publish("t", "y").with_retain(true), "B PUBLISH t y");
@@ -45,7 +45,7 @@ fn qos_0_goes_on_and_is_not_retained() {
 }
 
 #[test]
-fn a_qos_2_message_that_is_stored_already_is_answered() {
+fn a_repeated_qos_2_message_that_is_stored_is_answered() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.send(A, publish2(1, "t", "x"), "A PUBREC 1 NoMatchingSubscribers");
@@ -55,7 +55,7 @@ fn a_qos_2_message_that_is_stored_already_is_answered() {
 }
 
 #[test]
-fn acknowledgements_go_on_and_are_stored() {
+fn acknowledgements_are_accepted_and_stored() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, lasting("b", LONG));
@@ -85,7 +85,7 @@ fn subscriptions_are_refused_and_can_be_ended() {
 }
 
 #[test]
-fn clients_that_need_a_session_to_be_stored_are_refused() {
+fn clients_whose_session_must_be_stored_are_refused() {
     let mut world = full();
     let refused = "C CONNACK QuotaExceeded\nC closed QuotaExceeded";
     world.connect(C, lasting("c", LONG), refused);
@@ -95,18 +95,18 @@ fn clients_that_need_a_session_to_be_stored_are_refused() {
     // The refusal did not change A's session.
     world.send(A, publish("t", "x"), "B PUBLISH t x");
     world.gone(A, "");
-    // Its session is stored, whatever becomes of this CONNECT.
+    // Its session is stored already, so it is resumed.
     world.rejoin(A, lasting("a", LONG));
 }
 
 #[test]
-fn a_client_whose_session_ends_with_its_connection_needs_nothing_stored() {
+fn a_client_whose_session_ends_with_its_connection_is_accepted_unless_it_has_a_will() {
     let mut world = full();
     world.connect(C, client("c"), "C CONNACK Success");
     world.send(C, publish("t", "x"), "B PUBLISH t x");
     let messages = world.stats().messages_received;
     assert_eq!(messages, 1);
-    // A will is to be published even if this broker ends.
+    // A will must survive the end of this broker, so it needs storage.
     let with_will = with_will(client("d"), WillMessage::new("w", "x"));
     world.connect(
         D,
@@ -116,7 +116,7 @@ fn a_client_whose_session_ends_with_its_connection_needs_nothing_stored() {
 }
 
 #[test]
-fn a_client_without_session_state_is_refused_if_its_session_has_something_to_forget() {
+fn a_client_without_session_state_is_refused_if_its_session_has_state_to_remove() {
     let mut world = World::new();
     for (conn, id) in [(A, "a"), (B, "b")] {
         world.join(conn, lasting(id, LONG));
@@ -142,7 +142,7 @@ fn a_client_without_session_state_is_refused_if_its_session_has_something_to_for
 }
 
 #[test]
-fn a_client_of_mqtt_3_1_1_is_refused_in_the_words_that_it_knows() {
+fn a_client_of_mqtt_3_1_1_is_refused_with_a_code_of_its_version_or_closed() {
     let mut world = World::new();
     world.join(A, client_311("a"));
     world.join(B, client_311("b"));
@@ -159,7 +159,7 @@ fn a_client_of_mqtt_3_1_1_is_refused_in_the_words_that_it_knows() {
 }
 
 #[test]
-fn a_qos_2_message_of_mqtt_3_1_1_that_found_no_room_is_routed_when_it_comes_again() {
+fn a_qos_2_message_of_mqtt_3_1_1_that_found_no_room_is_routed_when_it_is_repeated() {
     let mut world = World::new();
     world.join(A, lasting_311("a"));
     world.join(B, client("b"));
@@ -176,7 +176,7 @@ fn a_qos_2_message_of_mqtt_3_1_1_that_found_no_room_is_routed_when_it_comes_agai
 }
 
 #[test]
-fn a_will_is_published_all_the_same() {
+fn a_will_is_published_without_room() {
     let mut world = World::new();
     world.join(B, client("b"));
     world.subscribe(B, "will", QOS1);

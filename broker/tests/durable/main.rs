@@ -1,4 +1,4 @@
-//! Tests of a durable engine: all tests of `engine`, and the restored state.
+//! Tests of a durable engine: all tests of `engine`, and tests of the restored state.
 
 #![expect(
     clippy::expect_used,
@@ -67,5 +67,5 @@ mod v311;
 #[path = "../engine/will.rs"]
 mod will;
 
-/// Whether the broker stores what it promises.
+/// Whether the broker is durable.
 const DURABLE: bool = true;

@@ -15,7 +15,7 @@ fn mortal(expiry_interval_s: u32, delay_s: u32) -> ConnectPacket {
     with_will(lasting("a", expiry_interval_s), will)
 }
 
-/// Origin 1 has A, with a will; origin 2 has B, which watches wills. Then the broker changes, and B comes back.
+/// Origin 1 has A, with a will; origin 2 has B, which is subscribed to wills. The broker changes, and B reconnects.
 fn changed(connect: ConnectPacket) -> World {
     let mut world = World::new();
     world.join_from(1, A, connect);
@@ -32,7 +32,7 @@ fn changed(connect: ConnectPacket) -> World {
 }
 
 #[test]
-fn a_session_of_interval_0_lives_on_and_its_will_is_not_sent() {
+fn a_change_of_broker_neither_ends_a_session_of_interval_0_nor_sends_its_will() {
     let mut world = changed(mortal(0, 0));
     world.send(B, publish1(1, "t", "x"), "B PUBACK 1");
     world.connect(
@@ -42,7 +42,7 @@ fn a_session_of_interval_0_lives_on_and_its_will_is_not_sent() {
     );
     assert_eq!(world.in_reconnect_grace(), [0; 0]);
     world.wait_ms(100_000, "");
-    // From now on everything is as ever.
+    // After the reconnection, a lost connection publishes the will as usual.
     world.gone(A, "B PUBLISH will gone");
     assert_eq!(world.stats().sessions, 1);
 }
@@ -75,7 +75,7 @@ fn clean_start_ends_a_session_in_reconnect_grace_as_a_connected_one() {
 }
 
 #[test]
-fn a_connection_that_goes_on_has_its_clean_start_behind_it() {
+fn a_resumed_connection_ignores_the_clean_start_of_its_connect() {
     for connect in [client("a"), client_311("a")] {
         assert!(connect.clean_start);
         let mut world = changed(connect.clone());
@@ -87,18 +87,18 @@ fn a_connection_that_goes_on_has_its_clean_start_behind_it() {
             "A CONNACK Success session\nA PUBLISH t x qos1 #1",
         );
         assert_eq!(world.in_reconnect_grace(), [0; 0]);
-        // Its session lasts no longer than it was to from the beginning.
+        // The session still ends with its connection.
         world.leave(A);
         assert_eq!(world.stats().sessions, 1);
     }
 }
 
 #[test]
-fn a_connection_that_goes_on_without_its_session_is_told_so() {
+fn a_resumed_connection_whose_session_is_lost_is_refused() {
     let mut world = changed(client_311("a"));
     world.check(Input::OriginGone(Origin(1)), "");
     let sessions = world.stats().sessions;
-    // Each time: the first begins no session that the second could go on with.
+    // The first attempt begins no session that the second one could resume.
     for _ in 0..2 {
         world.check(Input::Resume(A, Origin(1)), "");
         world.send(
@@ -111,7 +111,7 @@ fn a_connection_that_goes_on_without_its_session_is_told_so() {
 }
 
 #[test]
-fn the_sessions_of_an_origin_that_is_gone_are_lost_from_then_on() {
+fn the_will_delay_and_the_expiry_of_a_session_begin_when_its_origin_is_gone() {
     let mut world = changed(mortal(100, 20));
     world.wait_ms(10_000, "");
     world.check(Input::OriginGone(Origin(1)), "");
@@ -131,7 +131,7 @@ fn the_sessions_of_an_origin_that_is_gone_are_lost_from_then_on() {
 fn a_lost_origin_ends_only_its_own_reconnect_graces() {
     let mut world = changed(mortal(0, 0));
     world.check(Input::OriginGone(Origin(3)), "");
-    // B is back: that it is gone, its connection will tell.
+    // B has reconnected, so the end of its connection decides, not its origin.
     world.check(Input::OriginGone(Origin(2)), "");
     assert_eq!(world.stats().sessions, 2);
     world.check(Input::OriginGone(Origin(1)), "B PUBLISH will gone");
@@ -157,7 +157,7 @@ fn other_origins_stay_in_reconnect_grace() {
 }
 
 #[test]
-fn a_client_that_does_not_come_back_is_lost_after_the_grace_period() {
+fn a_client_that_does_not_reconnect_is_lost_after_the_grace_period() {
     let mut world = changed(mortal(0, 0));
     world.wait_ms(29_999, "");
     world.wait_ms(1, "B PUBLISH will gone");
@@ -169,14 +169,14 @@ fn a_client_that_does_not_come_back_is_lost_after_the_grace_period() {
 }
 
 #[test]
-fn a_client_that_comes_in_time_is_not_lost_because_the_broker_stood_still() {
+fn a_client_that_reconnects_after_a_suspension_of_the_broker_is_not_lost() {
     let mut world = changed(mortal(0, 0));
     world.pass_ms(60_000);
     world.rejoin(A, mortal(0, 0));
 }
 
 #[test]
-fn the_grace_period_can_be_set() {
+fn the_grace_period_is_configurable() {
     let mut world = World::with(Config {
         reconnect_grace_ms: 500,
         ..plain_config()

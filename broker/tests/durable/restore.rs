@@ -1,4 +1,4 @@
-//! The state that the next broker restores, kind by kind.
+//! The state that the next broker restores, one kind per test.
 
 use broker::access::AllowAll;
 use broker::packet::publish::PublishPacket;
@@ -11,12 +11,12 @@ use crate::harness::*;
 
 const LONG: u32 = 1_000;
 
-/// A message that is retained, and kept for nobody.
+/// A retained message without a subscriber.
 fn retained(packet_id: u16, topic: &str, payload: &str) -> PublishPacket {
     publish1(packet_id, topic, payload).with_retain(true)
 }
 
-/// A client that comes and leaves, with a message in between.
+/// A client connects, publishes one message and disconnects.
 fn publish_from_elsewhere(world: &mut World, publish: PublishPacket) {
     world.join(D, client("elsewhere"));
     let answer = match (publish.qos, publish.packet_id) {
@@ -29,7 +29,7 @@ fn publish_from_elsewhere(world: &mut World, publish: PublishPacket) {
 }
 
 #[test]
-fn subscriptions_come_back_with_their_options() {
+fn subscriptions_are_restored_with_their_options() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     let options = SubscriptionOptions {
@@ -88,7 +88,7 @@ fn queued_messages_are_restored_in_order() {
 }
 
 #[test]
-fn messages_in_flight_are_sent_again_under_their_packet_identifier() {
+fn messages_in_flight_are_sent_again_with_their_packet_identifiers() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -125,13 +125,13 @@ fn messages_in_flight_are_sent_again_under_their_packet_identifier() {
     );
 }
 
-/// A client that goes on with its session, which ends with its connection.
+/// A client that resumes its session, which ends with the connection.
 fn client_again(client_id: &str) -> broker::packet::connect::ConnectPacket {
     lasting(client_id, 0)
 }
 
 #[test]
-fn packet_identifiers_are_given_out_on_where_they_were() {
+fn packet_identifiers_continue_after_the_last_assigned_one() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -158,7 +158,7 @@ fn packet_identifiers_are_given_out_on_where_they_were() {
 }
 
 #[test]
-fn a_release_that_is_in_flight_is_sent_again_and_the_message_is_not() {
+fn an_unanswered_pubrel_is_sent_again_and_its_publish_is_not() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -178,7 +178,7 @@ fn a_release_that_is_in_flight_is_sent_again_and_the_message_is_not() {
     world.rejoin(A, lasting("a", LONG));
 }
 
-/// The same, where somebody gets it at once.
+/// The same with a subscriber that receives the message at once.
 fn publish_from_elsewhere_with(world: &mut World, publish: PublishPacket, received: &str) {
     world.join(D, client("elsewhere"));
     let packet_id = publish.packet_id.unwrap();
@@ -187,7 +187,7 @@ fn publish_from_elsewhere_with(world: &mut World, publish: PublishPacket, receiv
 }
 
 #[test]
-fn a_message_that_was_refused_is_over() {
+fn a_message_that_its_receiver_refused_is_not_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS2);
@@ -199,7 +199,7 @@ fn a_message_that_was_refused_is_over() {
 }
 
 #[test]
-fn a_message_that_the_client_takes_no_more_is_over() {
+fn a_message_above_the_maximum_packet_size_of_the_client_is_not_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -220,7 +220,7 @@ fn a_message_that_the_client_takes_no_more_is_over() {
 }
 
 #[test]
-fn a_qos_2_message_is_not_routed_again_after_a_change_of_the_broker() {
+fn a_repeated_qos_2_message_is_not_routed_again_after_a_change_of_broker() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.join(B, lasting("b", LONG));
@@ -239,7 +239,7 @@ fn a_qos_2_message_is_not_routed_again_after_a_change_of_the_broker() {
     world.change_broker();
     world.rejoin(A, lasting("a", LONG));
     world.rejoin(B, lasting("b", LONG));
-    // Now the identifier is that of another message.
+    // After PUBREL, the identifier is of a new message.
     world.send(
         A,
         publish2(5, "t", "y"),
@@ -248,7 +248,7 @@ fn a_qos_2_message_is_not_routed_again_after_a_change_of_the_broker() {
 }
 
 #[test]
-fn retained_messages_come_back_and_cleared_ones_do_not() {
+fn retained_messages_are_restored_and_cleared_ones_are_not() {
     let mut world = World::new();
     world.join(A, client("a"));
     for (packet_id, topic, payload) in [
@@ -274,7 +274,7 @@ fn retained_messages_come_back_and_cleared_ones_do_not() {
 }
 
 #[test]
-fn a_message_comes_back_with_its_properties() {
+fn a_message_is_restored_with_its_properties() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut message = retained(1, "t", "x");
@@ -320,7 +320,7 @@ fn the_publisher_of_a_retained_message_is_known_after_its_session_has_ended() {
 }
 
 #[test]
-fn a_message_that_waits_expires_while_nobody_is_the_broker() {
+fn a_queued_message_expires_while_there_is_no_broker() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "t", QOS1);
@@ -338,7 +338,7 @@ fn a_message_that_waits_expires_while_nobody_is_the_broker() {
     );
 }
 
-/// B watches, A has a will that waits 20 s, and a session of 100 s.
+/// B is subscribed to wills. A has a will with a delay of 20 s and a session of 100 s.
 fn with_will_that_waits() -> World {
     let mut world = World::new();
     world.join(B, lasting("b", LONG));
@@ -352,7 +352,7 @@ fn with_will_that_waits() -> World {
 }
 
 #[test]
-fn a_will_that_waits_keeps_its_moment() {
+fn a_delayed_will_keeps_its_due_time() {
     let mut world = with_will_that_waits();
     world.pass_ms(15_000);
     world.change_broker();
@@ -365,11 +365,11 @@ fn a_will_that_waits_keeps_its_moment() {
 }
 
 #[test]
-fn a_will_that_became_due_meanwhile_is_published_with_the_first_input() {
+fn a_will_that_became_due_without_a_broker_is_published_with_the_first_input() {
     let mut world = with_will_that_waits();
     world.pass_ms(50_000);
     world.change_broker();
-    // To the session that watches: its client is not back yet, and QoS 0 does not wait.
+    // B has not reconnected, and QoS 0 is not queued, so only the event shows the will.
     world.open(C);
     assert_eq!(
         world.events().iter().filter(|event| is_will(event)).count(),
@@ -383,7 +383,7 @@ fn is_will(event: &broker::BrokerEvent) -> bool {
 }
 
 #[test]
-fn a_client_that_comes_back_in_time_takes_its_will_back() {
+fn a_client_that_reconnects_within_the_delay_cancels_its_will() {
     let mut world = with_will_that_waits();
     world.pass_ms(15_000);
     world.change_broker();
@@ -393,7 +393,7 @@ fn a_client_that_comes_back_in_time_takes_its_will_back() {
 }
 
 #[test]
-fn a_session_that_was_away_keeps_its_end() {
+fn a_session_without_a_connection_keeps_its_expiry_time() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.gone(A, "");
@@ -407,7 +407,7 @@ fn a_session_that_was_away_keeps_its_end() {
 }
 
 #[test]
-fn a_session_that_ended_meanwhile_is_not_resumed() {
+fn a_session_that_expired_without_a_broker_is_not_resumed() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.subscribe(A, "t", QOS1);
@@ -418,7 +418,7 @@ fn a_session_that_ended_meanwhile_is_not_resumed() {
 }
 
 #[test]
-fn a_disconnect_that_changed_the_interval_counts() {
+fn an_expiry_interval_from_disconnect_is_restored() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     let mut disconnect = broker::packet::disconnect::DisconnectPacket::normal();
@@ -430,7 +430,7 @@ fn a_disconnect_that_changed_the_interval_counts() {
 }
 
 #[test]
-fn members_of_a_shared_subscription_come_back_with_what_was_chosen_for_them() {
+fn members_of_a_shared_subscription_are_restored_with_their_messages() {
     let mut world = World::new();
     world.join(A, lasting("a", LONG));
     world.subscribe(A, "$share/g/t", QOS1);
@@ -444,7 +444,7 @@ fn members_of_a_shared_subscription_come_back_with_what_was_chosen_for_them() {
     );
     assert_eq!(world.change_broker().messages, 1);
     world.rejoin(B, lasting("b", LONG));
-    // A does not come back: its message goes to B.
+    // A does not reconnect, so its message goes to B.
     world.wait_ms(30_000, "B PUBLISH t x qos1 #1");
     world.send(B, puback(1), "");
     world.change_broker();
@@ -476,7 +476,7 @@ fn the_statistics_are_not_stored() {
 }
 
 #[test]
-fn a_message_for_many_is_stored_once() {
+fn a_message_for_many_receivers_is_stored_once() {
     let mut broker = Broker::new(Config {
         durable: true,
         ..plain_config()
@@ -513,11 +513,11 @@ fn a_message_for_many_is_stored_once() {
     let snapshot = broker.snapshot();
     let stored: usize = snapshot.iter().map(Vec::len).sum();
     assert!(stored < 1_000_000, "{stored} bytes");
-    assert!(snapshot.iter().all(|piece| piece.len() < 500_000));
+    assert!(snapshot.iter().all(|block| block.len() < 500_000));
     for log in [&batches, &snapshot] {
-        let pieces = log.iter().map(Vec::as_slice);
+        let blocks = log.iter().map(Vec::as_slice);
         let access = Box::new(AllowAll);
-        let (_, restored) = Broker::restore(plain_config(), access, pieces, Time::from_ms(1_000));
+        let (_, restored) = Broker::restore(plain_config(), access, blocks, Time::from_ms(1_000));
         assert_eq!((restored.skipped, restored.messages), (0, 5_000));
     }
 }

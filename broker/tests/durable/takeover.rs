@@ -1,4 +1,4 @@
-//! Another broker takes over from the log.
+//! A change of broker: the next one restores the log.
 
 use broker::access::AllowAll;
 use broker::{Broker, ConnId, Input, Origin, Restored};
@@ -6,18 +6,18 @@ use broker::{Broker, ConnId, Input, Origin, Restored};
 use crate::harness::*;
 
 impl World {
-    /// Every connection is gone, nobody is told, and another broker goes on with the log.
+    /// Replaces the broker by one restored from the log. All connections end without an input.
     pub(crate) fn change_broker(&mut self) -> Restored {
-        let pieces = self.broker.log.iter().map(Vec::as_slice);
+        let blocks = self.broker.log.iter().map(Vec::as_slice);
         let config = self.broker.config.clone();
-        let (broker, restored) = Broker::restore(config, Box::new(AllowAll), pieces, self.now);
+        let (broker, restored) = Broker::restore(config, Box::new(AllowAll), blocks, self.now);
         assert_eq!((restored.skipped, &restored.errors[..]), (0, &[][..]));
         self.broker.broker = broker;
         self.broker.last_batch = 0;
         restored
     }
 
-    /// Opens a connection behind which an origin stands, and connects with a new session, which works.
+    /// Opens a connection of an origin and connects with a new session, which is accepted.
     #[track_caller]
     pub(crate) fn join_from(&mut self, origin: u64, conn: ConnId, connect: impl IntoPacket) {
         self.check(Input::OpenedBy(conn, Origin(origin)), "");
@@ -25,7 +25,7 @@ impl World {
         self.send(conn, connect, &expected);
     }
 
-    /// The origins that are awaited.
+    /// The origins of sessions in reconnect grace.
     pub(crate) fn in_reconnect_grace(&self) -> Vec<u64> {
         let origins = self.broker.in_reconnect_grace();
         origins.into_iter().map(|Origin(origin)| origin).collect()

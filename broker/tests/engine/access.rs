@@ -1,4 +1,4 @@
-//! Access control: connecting, publishing and subscribing.
+//! Access control of connections, publications and subscriptions.
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
 use broker::packet::connect::ConnectPacket;
@@ -31,7 +31,7 @@ fn ann(mut connect: ConnectPacket, password: &str) -> ConnectPacket {
 }
 
 #[test] // MQTT-3.1.4-2
-fn a_wrong_password_is_refused_in_the_words_of_the_version() {
+fn a_wrong_password_is_refused_with_the_code_of_the_version() {
     let mut world = world();
     let refused = "A CONNACK BadUsernameOrPassword\nA closed BadUsernameOrPassword";
     world.connect(A, ann(client("a"), "guess"), refused);
@@ -42,7 +42,7 @@ fn a_wrong_password_is_refused_in_the_words_of_the_version() {
 }
 
 #[test]
-fn those_without_a_name_stay_outside_where_they_are_not_wanted() {
+fn anonymous_clients_are_refused_by_default() {
     let mut world = World::with_access(plain_config(), Users::new());
     let refused = "A CONNACK NotAuthorized\nA closed NotAuthorized";
     world.connect(A, client("a"), refused);
@@ -50,7 +50,7 @@ fn those_without_a_name_stay_outside_where_they_are_not_wanted() {
 }
 
 #[test]
-fn a_filter_that_is_not_allowed_is_refused_by_itself() {
+fn a_denied_filter_is_refused_and_the_others_are_granted() {
     let mut world = world();
     let many = || {
         SubscribePacket::new(1)
@@ -73,7 +73,7 @@ fn a_filter_that_is_not_allowed_is_refused_by_itself() {
 }
 
 #[test]
-fn a_set_of_rules_that_ends_with_deny_all_is_closed_for_the_statistics_too() {
+fn deny_all_denies_the_statistics_too() {
     let rules = vec![
         Rule::allow(Permission::All, "open/#").unwrap(),
         Rule::deny(Permission::All, "#").unwrap(),
@@ -95,7 +95,7 @@ fn a_set_of_rules_that_ends_with_deny_all_is_closed_for_the_statistics_too() {
 }
 
 #[test]
-fn a_message_that_is_not_allowed_reaches_nobody() {
+fn a_denied_message_reaches_no_subscriber() {
     let mut world = world();
     world.join(A, client("a"));
     world.subscribe(A, "nopublish/#", QOS2);
@@ -128,7 +128,7 @@ fn a_message_that_is_not_allowed_reaches_nobody() {
 }
 
 #[test]
-fn a_rule_of_the_user_comes_before_those_for_everybody() {
+fn a_rule_for_one_user_precedes_the_rules_for_all() {
     let mut world = world();
     world.join(A, ann(client("a"), "secret"));
     world.send(
@@ -144,7 +144,7 @@ fn a_rule_of_the_user_comes_before_those_for_everybody() {
 }
 
 #[test]
-fn a_will_that_is_not_allowed_is_refused_with_its_client() {
+fn a_client_with_a_denied_will_is_refused() {
     let mut world = world();
     let will = || WillMessage::new("nopublish/x", "");
     let refused = "A CONNACK NotAuthorized\nA closed NotAuthorized";

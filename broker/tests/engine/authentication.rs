@@ -1,4 +1,4 @@
-//! Authentication in more steps than one.
+//! Authentication in several steps.
 
 use broker::access::{Access, AllowAll, Client, Entropy, Exchange, Login, Step};
 use broker::packet::auth::AuthPacket;
@@ -8,7 +8,7 @@ use broker::{Packet, Properties, ReasonCode, TopicFilter, TopicName};
 
 use crate::harness::*;
 
-/// Knows `PLUS`: the client has to answer a number with the next one.
+/// Has the method `PLUS`: the client answers a number with the next one.
 #[derive(Debug)]
 struct Plus;
 
@@ -91,7 +91,7 @@ fn authenticated() -> World {
 }
 
 #[test] // MQTT-4.12.0-2, MQTT-4.12.0-3, MQTT-4.12.0-5
-fn a_client_that_answers_right_is_let_in_as_who_it_is() {
+fn a_client_with_the_right_answer_is_accepted_under_its_user_name() {
     let mut world = authenticated();
     world.send(A, publish1(1, "t", ""), "A PUBACK 1 NoMatchingSubscribers");
     world.join(B, client("b"));
@@ -99,7 +99,7 @@ fn a_client_that_answers_right_is_let_in_as_who_it_is() {
 }
 
 #[test] // MQTT-4.12.0-4
-fn a_client_that_answers_wrong_is_refused() {
+fn a_client_with_a_wrong_answer_is_refused() {
     let refused = "A CONNACK NotAuthorized\nA closed NotAuthorized";
     let mut world = challenged();
     world.send(A, auth(CONTINUE, "PLUS", "3"), refused);
@@ -114,7 +114,7 @@ fn an_unknown_method_is_refused() {
 }
 
 #[test] // MQTT-4.12.0-5, MQTT-4.12.0-3
-fn before_connack_there_is_nothing_but_auth_with_the_same_method() {
+fn before_connack_only_auth_with_the_same_method_is_accepted() {
     let refused = "A CONNACK ProtocolError\nA closed ProtocolError";
     challenged().send(A, auth(CONTINUE, "MINUS", "2"), refused);
     challenged().send(A, auth(AGAIN, "PLUS", "2"), refused);
@@ -126,7 +126,7 @@ fn before_connack_there_is_nothing_but_auth_with_the_same_method() {
 }
 
 #[test]
-fn an_exchange_does_not_outlast_the_connect_timeout() {
+fn an_exchange_ends_at_the_connect_timeout() {
     let mut world = challenged();
     world.wait_ms(9_999, "");
     world.wait_ms(1, "A closed KeepAliveTimeout");
@@ -137,7 +137,7 @@ fn an_exchange_does_not_outlast_the_connect_timeout() {
 }
 
 #[test]
-fn an_exchange_takes_over_nothing_until_it_succeeds() {
+fn an_exchange_takes_over_no_session_until_it_succeeds() {
     let mut world = world();
     world.join(B, client("a"));
     world.connect(A, with_method(client("a"), "PLUS", "hello"), CHALLENGE);
@@ -152,7 +152,7 @@ fn an_exchange_takes_over_nothing_until_it_succeeds() {
 }
 
 #[test] // MQTT-4.12.1-1
-fn a_client_may_authenticate_again_and_go_on_meanwhile() {
+fn a_client_may_authenticate_again_and_use_its_connection_meanwhile() {
     let mut world = authenticated();
     for _ in 0..2 {
         world.send(A, auth(AGAIN, "PLUS", "hello"), CHALLENGE);
@@ -178,7 +178,7 @@ fn a_client_that_cannot_authenticate_again_is_disconnected() {
 }
 
 #[test] // MQTT-4.12.0-5, MQTT-4.12.0-7
-fn auth_out_of_turn_is_a_protocol_error() {
+fn an_unexpected_auth_is_a_protocol_error() {
     let refused = "A DISCONNECT ProtocolError\nA closed ProtocolError";
     authenticated().send(A, auth(CONTINUE, "PLUS", "2"), refused);
     authenticated().send(A, auth(AGAIN, "MINUS", "hello"), refused);

@@ -1,4 +1,4 @@
-//! Normative statements that no feature's tests cover. Which statement is covered where, `conformance.toml` says.
+//! Normative statements that the tests of the features do not cover. `conformance.toml` lists the tests of each statement.
 
 use broker::access::{Permission, Rule, ScramCredentials, User, Users};
 use broker::packet::subscribe::SubscriptionOptions;
@@ -44,7 +44,7 @@ fn refused(bytes: &[u8]) {
 }
 
 #[test] // MQTT-3.1.2-9, MQTT-3.1.4-1
-fn a_will_flag_without_a_will_in_the_payload_is_malformed() {
+fn a_will_flag_without_a_will_is_malformed() {
     refused_as_connect(&connect_bytes(0x06, b"\x00\x01a"));
     refused_as_connect(&connect_bytes(0x06, b"\x00\x01a\x00\x00\x01t"));
 }
@@ -69,7 +69,7 @@ fn a_connect_without_client_identifier_is_malformed() {
 }
 
 #[test] // MQTT-1.5.4-1, MQTT-3.1.3-4, MQTT-3.1.3-11, MQTT-3.1.3-12
-fn texts_of_connect_that_are_not_utf_8_are_malformed() {
+fn strings_of_connect_that_are_not_utf_8_are_malformed() {
     refused_as_connect(&connect_bytes(0x02, b"\x00\x01\xFF"));
     refused_as_connect(&connect_bytes(0x06, b"\x00\x01a\x00\x00\x01\xFF\x00\x01x"));
     refused_as_connect(&connect_bytes(0x82, b"\x00\x01a\x00\x01\xFF"));
@@ -88,7 +88,7 @@ fn client_identifiers_of_1_to_23_letters_and_digits_are_accepted() {
 }
 
 #[test] // MQTT-1.5.4-1, MQTT-3.3.2-1, MQTT-3.3.2-13, MQTT-3.3.2-19
-fn texts_of_publish_that_are_not_utf_8_are_malformed() {
+fn strings_of_publish_that_are_not_utf_8_are_malformed() {
     refused(&frame(0x30, b"\x00\x01\xFF\x00"));
     refused(&frame(0x30, b"\x00\x01t\x04\x08\x00\x01\xFF"));
     refused(&frame(0x30, b"\x00\x01t\x04\x03\x00\x01\xFF"));
@@ -158,7 +158,7 @@ fn subscribing_again_sends_retained_messages_again_and_loses_none() {
 }
 
 #[test] // MQTT-3.10.4-2
-fn after_unsubscribing_nothing_new_comes() {
+fn after_unsubscribing_no_new_message_is_sent() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, client("b"));
@@ -174,7 +174,7 @@ fn after_unsubscribing_nothing_new_comes() {
 }
 
 #[test] // MQTT-4.3.3-13
-fn the_steps_of_qos_2_go_on_after_the_message_expired() {
+fn a_qos_2_exchange_continues_after_the_message_has_expired() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, lasting("b", 100));
@@ -190,7 +190,7 @@ fn the_steps_of_qos_2_go_on_after_the_message_expired() {
 }
 
 #[test] // MQTT-4.3.3-9
-fn after_a_pubrec_that_refuses_its_packet_identifier_is_another_message() {
+fn after_a_refusing_pubrec_the_packet_identifier_is_of_a_new_message() {
     let users = Users::new()
         .with_anonymous(true)
         .with_rules(vec![Rule::deny(Permission::Publish, "closed").unwrap()]);
@@ -204,7 +204,7 @@ fn after_a_pubrec_that_refuses_its_packet_identifier_is_another_message() {
 }
 
 #[test] // MQTT-4.12.0-6
-fn a_client_that_named_no_method_hears_of_none() {
+fn a_client_without_an_authentication_method_gets_none() {
     let mut users = Users::new().with_anonymous(true);
     users.add(User {
         username: "ann".into(),

@@ -1,5 +1,5 @@
-//! Normative statements of MQTT 3.1.1 that the tests of its differences to 5.0 do not cover, each as a client of 3.1.1
-//! sees it. Which statement is covered where, `conformance.toml` says.
+//! Normative statements of MQTT 3.1.1 that `v311` does not cover, each from the view of a client of 3.1.1.
+//! `conformance.toml` lists the tests of each statement.
 
 use broker::access::{Permission, Rule, Users};
 use broker::packet::connect::ConnectPacket;
@@ -8,7 +8,7 @@ use broker::{Config, WillMessage};
 
 use crate::harness::*;
 
-/// A and B are there.
+/// A and B are connected.
 fn two_clients() -> World {
     let mut world = World::new();
     world.join(A, client_311("a"));
@@ -45,22 +45,22 @@ fn a_second_connect_ends_the_connection() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-1, 3.1.1/MQTT-3.1.2-3, 3.1.1/MQTT-3.1.2-9, 3.1.1/MQTT-3.1.2-11, 3.1.1/MQTT-3.1.2-13, 3.1.1/MQTT-3.1.2-14, 3.1.1/MQTT-3.1.2-15, 3.1.1/MQTT-3.1.2-18, 3.1.1/MQTT-3.1.2-19, 3.1.1/MQTT-3.1.2-20, 3.1.1/MQTT-3.1.2-21, 3.1.1/MQTT-3.1.2-22, 3.1.1/MQTT-3.1.3-3, 3.1.1/MQTT-3.1.3-4, 3.1.1/MQTT-3.1.3-10, 3.1.1/MQTT-3.1.3-11, 3.1.1/MQTT-3.1.4-1, 3.1.1/MQTT-3.1.4-5, 3.1.1/MQTT-3.2.2-6
-fn a_connect_that_does_not_conform_is_closed_without_connack() {
+fn a_malformed_connect_is_closed_without_connack() {
     for bytes in [
-        // Another name, the reserved flag, a will with QoS 3, without will: QoS, retained, its fields.
+        // Another name; the reserved flag; a will with QoS 3. Without a will: its QoS, its Retain, its fields.
         &b"\x10\x0d\x00\x04MQTX\x04\x02\x00\x00\x00\x01a"[..],
         &connect_bytes(0x03, b"\x00\x01a"),
         &connect_bytes(0x1E, b"\x00\x01a\x00\x01w\x00\x01x"),
         &connect_bytes(0x0A, b"\x00\x01a"),
         &connect_bytes(0x22, b"\x00\x01a"),
         &connect_bytes(0x02, b"\x00\x01a\x00\x01w\x00\x01x"),
-        // A will, a user name or a password that is announced and missing, the opposite, and a password alone.
+        // An announced will, user name or password that is missing; an unannounced password; a password without user name.
         &connect_bytes(0x06, b"\x00\x01a"),
         &connect_bytes(0x82, b"\x00\x01a"),
         &connect_bytes(0xC2, b"\x00\x01a\x00\x01u"),
         &connect_bytes(0x82, b"\x00\x01a\x00\x01u\x00\x01p"),
         &connect_bytes(0x42, b"\x00\x01a\x00\x01p"),
-        // No client identifier, and texts that are not UTF-8: identifier, will topic, user name.
+        // No client identifier; invalid UTF-8 in the client identifier, the will topic and the user name.
         &connect_bytes(0x02, b""),
         &connect_bytes(0x02, b"\x00\x01\xFF"),
         &connect_bytes(0x06, b"\x00\x01a\x00\x01\xFF\x00\x01x"),
@@ -87,7 +87,7 @@ fn client_identifiers_of_1_to_23_letters_and_digits_are_accepted() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.4-2, 3.1.1/MQTT-3.1.3-2
-fn a_second_connection_ends_the_first_and_goes_on_with_its_session() {
+fn a_second_connection_closes_the_first_and_resumes_its_session() {
     let mut world = World::new();
     world.join(A, lasting_311("a"));
     world.subscribe(A, "t", QOS1);
@@ -104,7 +104,7 @@ fn a_second_connection_ends_the_first_and_goes_on_with_its_session() {
 }
 
 #[test] // 3.1.1/MQTT-3.2.2-1, 3.1.1/MQTT-3.2.2-2, 3.1.1/MQTT-3.2.2-3, 3.1.1/MQTT-3.1.4-3, 3.1.1/MQTT-3.1.4-4
-fn session_present_says_whether_there_was_a_session_to_go_on_with() {
+fn session_present_says_whether_a_session_is_resumed() {
     let mut world = World::new();
     world.connect(A, lasting_311("a"), "A CONNACK Success");
     world.leave(A);
@@ -129,7 +129,7 @@ fn retained_messages_outlive_the_session_that_published_them() {
 }
 
 #[test] // 3.1.1/MQTT-3.3.1-7, 3.1.1/MQTT-3.3.1-9, 3.1.1/MQTT-3.3.1-10, 3.1.1/MQTT-3.3.1-11, 3.1.1/MQTT-3.3.1-12
-fn the_last_retained_message_is_the_one_that_is_kept_until_an_empty_one() {
+fn the_last_retained_message_is_kept_until_an_empty_one() {
     let mut world = two_clients();
     world.subscribe(A, "t", QOS1);
     let retained = |payload| publish("t", payload).with_retain(true);
@@ -161,7 +161,7 @@ fn a_will_is_published_once_and_not_after_disconnect() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-9, 3.1.1/MQTT-3.1.2-16, 3.1.1/MQTT-3.1.2-17
-fn a_will_has_the_qos_and_is_retained_as_its_flags_say() {
+fn the_flags_of_connect_give_the_qos_and_retain_of_a_will() {
     let mut world = two_clients();
     world.subscribe(B, "w", QOS2);
     let once = WillMessage::new("w", "once").with_qos(QOS1);
@@ -181,7 +181,7 @@ fn a_will_has_the_qos_and_is_retained_as_its_flags_say() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-24
-fn a_silent_client_is_given_up_after_one_and_a_half_times_its_keep_alive() {
+fn a_silent_client_is_disconnected_after_one_and_a_half_times_its_keep_alive() {
     let mut world = World::new();
     let mut connect = client_311("a");
     connect.keep_alive = 10;
@@ -193,12 +193,12 @@ fn a_silent_client_is_given_up_after_one_and_a_half_times_its_keep_alive() {
 }
 
 #[test] // 3.1.1/MQTT-2.3.1-6, 3.1.1/MQTT-3.3.4-1, 3.1.1/MQTT-4.3.1-1, 3.1.1/MQTT-4.3.2-2, 3.1.1/MQTT-4.3.3-2
-fn each_qos_is_answered_as_it_must_be() {
+fn each_qos_has_its_answer() {
     let mut world = two_clients();
     world.subscribe(B, "t", QOS0);
     world.send(A, publish("t", "0"), "B PUBLISH t 0");
     world.send(A, publish1(7, "t", "1"), "B PUBLISH t 1\nA PUBACK 7");
-    // After PUBACK the same identifier is another message, DUP or not.
+    // After PUBACK the same identifier is of a new message, with or without DUP.
     let again = publish1(7, "t", "1").with_dup(true);
     world.send(A, again, "B PUBLISH t 1\nA PUBACK 7");
     world.send(A, publish2(8, "t", "2"), "B PUBLISH t 2\nA PUBREC 8");
@@ -210,7 +210,7 @@ fn each_qos_is_answered_as_it_must_be() {
 }
 
 #[test] // 3.1.1/MQTT-3.3.1-1, 3.1.1/MQTT-3.3.1-3, 3.1.1/MQTT-4.3.2-1, 3.1.1/MQTT-4.3.3-1, 3.1.1/MQTT-4.4.0-1, 3.1.1/MQTT-4.6.0-1
-fn unacknowledged_messages_are_sent_again_in_order_and_marked() {
+fn unacknowledged_messages_are_sent_again_in_order_with_dup() {
     let mut world = World::new();
     world.join(A, lasting_311("a"));
     world.subscribe(A, "t", QOS2);
@@ -249,7 +249,7 @@ fn unacknowledged_messages_are_sent_again_in_order_and_marked() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-5, 3.1.1/MQTT-4.1.0-1, 3.1.1/MQTT-4.5.0-1, 3.1.1/MQTT-4.6.0-5, 3.1.1/MQTT-4.6.0-6
-fn messages_wait_for_a_session_in_the_order_in_which_they_came() {
+fn messages_for_an_absent_session_are_queued_in_order() {
     let mut world = World::new();
     world.join(A, lasting_311("a"));
     world.subscribe(A, "t/+", QOS1);
@@ -316,7 +316,7 @@ fn subscribing_again_replaces_the_subscription_and_sends_retained_messages_again
 }
 
 #[test] // 3.1.1/MQTT-3.3.5-1, 3.1.1/MQTT-3.8.4-6
-fn overlapping_subscriptions_give_one_copy_with_the_highest_qos() {
+fn overlapping_subscriptions_of_3_1_1_send_one_copy_with_the_highest_qos() {
     let mut world = two_clients();
     world.subscribe(B, "t/#", QOS2);
     world.subscribe(B, "t/+", QOS1);
@@ -334,7 +334,7 @@ fn overlapping_subscriptions_give_one_copy_with_the_highest_qos() {
 }
 
 #[test] // 3.1.1/MQTT-3.3.5-2
-fn a_message_that_is_not_allowed_is_acknowledged_and_reaches_nobody() {
+fn a_denied_message_is_acknowledged_and_reaches_no_subscriber() {
     let users = Users::new()
         .with_anonymous(true)
         .with_rules(vec![Rule::deny(Permission::Publish, "closed").unwrap()]);
@@ -348,7 +348,7 @@ fn a_message_that_is_not_allowed_is_acknowledged_and_reaches_nobody() {
 }
 
 #[test] // 3.1.1/MQTT-3.10.4-1, 3.1.1/MQTT-3.10.4-2, 3.1.1/MQTT-3.10.4-3, 3.1.1/MQTT-3.10.4-4, 3.1.1/MQTT-3.10.4-5, 3.1.1/MQTT-3.10.4-6
-fn unsubscribing_ends_what_matches_byte_for_byte_and_nothing_on_its_way() {
+fn unsubscribing_compares_filters_byte_by_byte_and_keeps_messages_in_flight() {
     let mut world = two_clients();
     world.subscribe(B, "t/+", QOS1);
     world.subscribe(B, "u", QOS1);
@@ -435,7 +435,7 @@ fn an_invalid_filter_ends_the_connection_without_an_answer() {
 }
 
 #[test] // 3.1.1/MQTT-1.5.3-1, 3.1.1/MQTT-1.5.3-2, 3.1.1/MQTT-2.2.2-2, 3.1.1/MQTT-2.3.1-1, 3.1.1/MQTT-3.3.1-2, 3.1.1/MQTT-3.3.1-4, 3.1.1/MQTT-3.3.2-1, 3.1.1/MQTT-3.3.2-2, 3.1.1/MQTT-3.6.1-1, 3.1.1/MQTT-3.8.1-1, 3.1.1/MQTT-3.8.3-1, 3.1.1/MQTT-3.8.3-3, 3.1.1/MQTT-3.8.3-4, 3.1.1/MQTT-3.10.1-1, 3.1.1/MQTT-3.10.3-1, 3.1.1/MQTT-3.10.3-2, 3.1.1/MQTT-3.14.1-1, 3.1.1/MQTT-4.7.1-1, 3.1.1/MQTT-4.7.3-2, 3.1.1/MQTT-4.8.0-1
-fn a_protocol_violation_ends_the_connection_without_a_word() {
+fn a_protocol_violation_closes_the_connection_without_a_packet() {
     for (bytes, reason) in [
         // PUBLISH: QoS 3; QoS 0 with DUP; no topic; topics with a wildcard, with U+0000, not UTF-8; identifier 0.
         (&b"\x36\x05\x00\x01t\x00\x01"[..], "MalformedPacket"),

@@ -1,4 +1,4 @@
-//! Clients that take what they are sent slower than it comes.
+//! Clients that read more slowly than messages arrive.
 
 use broker::{BrokerEvent, Config, DropReason, Input, TopicName};
 
@@ -28,7 +28,7 @@ fn dropped(reason: DropReason) -> BrokerEvent {
 }
 
 #[test]
-fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
+fn a_congested_client_loses_qos_0_and_its_other_messages_wait() {
     let mut world = world();
     world.check(Input::Congested(B, true), "");
     world.send(A, publish("t", "1"), "C PUBLISH t 1");
@@ -43,7 +43,7 @@ fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
         publish2(2, "t", "3"),
         "C PUBLISH t 3 qos2 #2\nA PUBREC 2",
     );
-    // It is answered all the same.
+    // Its requests are still answered.
     world.subscribe(B, "u", QOS1);
     let waiting = "B PUBLISH t 2 qos1 #1\nB PUBLISH t 3 qos2 #2";
     world.check(Input::Congested(B, false), waiting);
@@ -52,7 +52,7 @@ fn for_a_congested_client_qos_0_is_dropped_and_the_rest_waits() {
 }
 
 #[test]
-fn acknowledgements_make_no_room_for_a_congested_client() {
+fn a_congested_client_gets_no_message_after_an_acknowledgement() {
     let mut world = world();
     world.send(
         A,
@@ -71,7 +71,7 @@ fn acknowledgements_make_no_room_for_a_congested_client() {
 }
 
 #[test]
-fn a_connection_that_is_new_is_not_congested() {
+fn a_new_connection_is_not_congested() {
     let mut world = world();
     world.check(Input::Congested(B, true), "");
     world.send(
@@ -80,7 +80,7 @@ fn a_connection_that_is_new_is_not_congested() {
         "C PUBLISH t 1 qos1 #1\nA PUBACK 1",
     );
     world.gone(B, "");
-    // Its client is gone.
+    // The connection has ended.
     world.check(Input::Congested(B, false), "");
     world.connect(
         B,
@@ -91,7 +91,7 @@ fn a_connection_that_is_new_is_not_congested() {
 }
 
 #[test]
-fn a_message_for_which_nobody_has_room_is_refused() {
+fn a_message_that_fits_into_no_queue_is_refused() {
     let mut world = world();
     for conn in [B, C] {
         world.check(Input::Congested(conn, true), "");
@@ -101,13 +101,13 @@ fn a_message_for_which_nobody_has_room_is_refused() {
     }
     world.send(A, publish1(1, "t", "3"), "A PUBACK 1 QuotaExceeded");
     world.send(A, publish2(2, "t", "4"), "A PUBREC 2 QuotaExceeded");
-    // Its identifier is free again, and nothing is to be released.
+    // The identifier is free again, because the refused message needs no release.
     world.send(A, publish2(2, "t", "5"), "A PUBREC 2 QuotaExceeded");
-    // QoS 0 is never kept, and has no answer.
+    // QoS 0 is neither queued nor answered.
     world.send(A, publish("t", "6"), "");
-    // The retained message is kept and can be received.
+    // The retained message is stored, so the message is accepted.
     world.send(A, publish1(1, "t", "7").with_retain(true), "A PUBACK 1");
-    // One who has room is enough, however slow the others are.
+    // One subscriber with room is enough.
     let waiting = "C PUBLISH t 1 qos1 #1\nC PUBLISH t 2 qos1 #2";
     world.check(Input::Congested(C, false), waiting);
     world.send(
@@ -120,7 +120,7 @@ fn a_message_for_which_nobody_has_room_is_refused() {
 }
 
 #[test]
-fn a_client_of_mqtt_311_that_cannot_be_told_is_not_cut_off() {
+fn a_message_of_mqtt_3_1_1_that_fits_into_no_queue_is_dropped_and_acknowledged() {
     let mut world = world();
     for conn in [B, C] {
         world.check(Input::Congested(conn, true), "");
@@ -134,7 +134,7 @@ fn a_client_of_mqtt_311_that_cannot_be_told_is_not_cut_off() {
 }
 
 #[test]
-fn a_congested_member_of_a_share_is_passed_over() {
+fn a_congested_member_of_a_shared_subscription_is_skipped() {
     let mut world = World::new();
     world.join(A, client("a"));
     for (conn, client_id) in [(B, "b"), (C, "c")] {
@@ -145,7 +145,7 @@ fn a_congested_member_of_a_share_is_passed_over() {
     for payload in ["1", "2"] {
         world.send(A, publish("t", payload), &format!("C PUBLISH t {payload}"));
     }
-    // If all are, it waits for the one whose turn it is.
+    // If all members are congested, the message waits for the next one in turn.
     world.check(Input::Congested(C, true), "");
     world.send(A, publish1(1, "t", "3"), "A PUBACK 1");
     world.check(Input::Congested(C, false), "");

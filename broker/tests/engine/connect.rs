@@ -1,4 +1,4 @@
-//! CONNECT, CONNACK, Keep Alive, and how connections are closed.
+//! CONNECT, CONNACK, Keep Alive, and the end of connections.
 
 use broker::packet::auth::AuthPacket;
 use broker::packet::connack::ConnAckPacket;
@@ -10,7 +10,7 @@ use broker::{Config, Input, Packet, Properties, PropertyId, PropertyValue, Reaso
 use crate::harness::*;
 
 #[test] // MQTT-3.1.0-1, MQTT-3.14.0-1
-fn a_first_packet_other_than_connect_closes_the_connection_without_a_word() {
+fn a_first_packet_other_than_connect_closes_the_connection_without_a_packet() {
     for packet in [
         Packet::PingReq,
         publish("t", "x").packet(),
@@ -53,7 +53,7 @@ fn inputs_for_a_closed_or_unknown_connection_are_ignored() {
 }
 
 #[test]
-fn the_number_of_a_closed_connection_is_free_again() {
+fn the_number_of_a_closed_connection_may_be_used_again() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.leave(A);
@@ -111,7 +111,7 @@ fn another_protocol_version_is_refused_with_0x84() {
 }
 
 #[test] // MQTT-3.1.4-1, MQTT-3.1.4-2, MQTT-3.1.2-3, MQTT-1.5.4-2
-fn a_connect_that_is_wrong_is_answered_as_soon_as_it_is_known_to_be_one() {
+fn an_invalid_connect_of_mqtt_5_is_answered_with_connack() {
     let mqtt_5 = [0, 4, b'M', b'Q', b'T', b'T', 5];
     for (rest, answer) in [
         // A reserved flag, two Receive Maximums, a client identifier with U+0000, bytes left over.
@@ -137,7 +137,7 @@ fn a_connect_that_is_wrong_is_answered_as_soon_as_it_is_known_to_be_one() {
 }
 
 #[test] // MQTT-4.13.1-1, MQTT-3.14.0-1
-fn malformed_bytes_close_the_connection_and_a_connected_client_is_told_why() {
+fn malformed_bytes_close_the_connection_and_a_connected_client_gets_the_reason() {
     let mut world = World::new();
     world.open(A);
     world.send_bytes(A, &[0xF3, 0], "A closed MalformedPacket");
@@ -202,7 +202,7 @@ fn packets_that_only_a_server_sends_are_protocol_errors() {
 }
 
 #[test]
-fn connack_announces_the_limits_that_a_client_would_not_assume() {
+fn connack_announces_the_limits_that_differ_from_mqtt_defaults() {
     let mut world = World::with(Config {
         receive_maximum: 10,
         topic_alias_maximum: 5,
@@ -223,7 +223,7 @@ fn connack_announces_the_limits_that_a_client_would_not_assume() {
 }
 
 #[test]
-fn limits_outside_of_what_mqtt_can_say_count_as_the_nearest() {
+fn limits_outside_the_range_of_mqtt_are_clamped() {
     let mut world = World::with(Config {
         receive_maximum: 0,
         maximum_packet_size: u32::MAX,
@@ -233,7 +233,7 @@ fn limits_outside_of_what_mqtt_can_say_count_as_the_nearest() {
 }
 
 #[test] // MQTT-3.1.3-6, MQTT-3.1.3-7, MQTT-3.2.2-16
-fn a_client_without_identifier_is_assigned_one_that_nobody_has() {
+fn a_client_without_an_identifier_is_assigned_an_unused_one() {
     let mut world = World::with(Config {
         assigned_id_prefix: "x-".into(),
         ..plain_config()
@@ -265,7 +265,7 @@ fn small(client_id: &str, maximum_packet_size: u32) -> ConnectPacket {
 }
 
 #[test] // MQTT-3.1.2-24
-fn connack_leaves_out_limits_for_a_client_that_takes_only_small_packets() {
+fn connack_omits_limits_above_the_maximum_packet_size_of_the_client() {
     let mut world = World::with(Config::default());
     world.connect(
         A,
@@ -277,7 +277,7 @@ fn connack_leaves_out_limits_for_a_client_that_takes_only_small_packets() {
 }
 
 #[test]
-fn a_limit_that_was_not_announced_is_not_held_against_the_client() {
+fn limits_that_do_not_fit_into_connack_have_the_defaults_of_mqtt() {
     let mut world = World::with(Config {
         receive_maximum: 1,
         topic_alias_maximum: 5,
@@ -295,7 +295,7 @@ fn a_limit_that_was_not_announced_is_not_held_against_the_client() {
 }
 
 #[test] // MQTT-3.1.2-24
-fn a_client_that_cannot_take_its_connack_is_refused() {
+fn a_client_whose_connack_is_too_large_for_it_is_refused() {
     let mut world = World::new();
     world.connect(A, small("a", 4), "A closed PacketTooLarge");
     world.connect(
@@ -307,7 +307,7 @@ fn a_client_that_cannot_take_its_connack_is_refused() {
 }
 
 #[test] // MQTT-3.1.2-24
-fn an_answer_that_a_client_cannot_take_ends_its_connection() {
+fn an_answer_too_large_for_its_client_ends_the_connection() {
     let mut world = World::new();
     world.join(A, small("a", 8));
     let many = subscribe(1, "a", QOS0)
@@ -326,7 +326,7 @@ fn an_answer_that_a_client_cannot_take_ends_its_connection() {
 }
 
 #[test] // MQTT-3.14.2-3, MQTT-3.1.2-29
-fn disconnect_says_why_in_words_if_the_client_wants_them_and_they_fit() {
+fn disconnect_has_a_reason_string_if_the_client_requests_it_and_it_fits() {
     let mut unwanted = client("a");
     unwanted.properties.set_request_problem_information(false);
     for (connect, words) in [
@@ -361,7 +361,7 @@ fn alive(client_id: &str, keep_alive_s: u16) -> ConnectPacket {
 }
 
 #[test] // MQTT-3.1.2-22
-fn a_silent_client_is_given_up_after_one_and_a_half_times_its_keep_alive() {
+fn a_silent_client_is_disconnected_after_one_and_a_half_times_its_keep_alive() {
     let mut world = World::new();
     world.join(A, alive("a", 10));
     assert_eq!(world.ms_to_timeout(), Some(15_000));
@@ -375,7 +375,7 @@ fn a_silent_client_is_given_up_after_one_and_a_half_times_its_keep_alive() {
 }
 
 #[test] // MQTT-3.1.2-22, MQTT-3.12.4-1
-fn every_packet_proves_that_a_client_is_alive() {
+fn every_packet_restarts_keep_alive() {
     let mut world = World::new();
     world.join(A, alive("a", 10));
     world.wait_ms(10_000, "");
@@ -390,7 +390,7 @@ fn every_packet_proves_that_a_client_is_alive() {
 }
 
 #[test]
-fn a_keep_alive_of_0_never_ends() {
+fn a_keep_alive_of_0_has_no_timeout() {
     let mut world = World::new();
     world.join(A, alive("a", 0));
     assert_eq!(world.ms_to_timeout(), None);
@@ -398,7 +398,7 @@ fn a_keep_alive_of_0_never_ends() {
 }
 
 #[test]
-fn after_standing_still_packets_that_waited_come_before_keep_alive() {
+fn packets_that_waited_during_a_suspension_precede_the_keep_alive_timeout() {
     let mut world = World::new();
     world.join(A, alive("a", 10));
     world.join(B, alive("b", 10));
@@ -437,7 +437,7 @@ fn a_connection_that_ended_leaves_no_timer() {
 }
 
 #[test] // MQTT-3.1.2-29, MQTT-3.2.2-19
-fn a_refusal_says_why_in_words_if_the_client_wants_them_and_they_fit() {
+fn a_refusal_has_a_reason_string_if_the_client_requests_it_and_it_fits() {
     let words = |connect: ConnectPacket| {
         let mut world = World::with(Config {
             clients_max: 0,

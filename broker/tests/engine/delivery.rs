@@ -1,4 +1,4 @@
-//! Delivery to clients: acknowledgements, Receive Maximum, packet identifiers, what waits, and what is sent again.
+//! Delivery to clients: acknowledgements, Receive Maximum, packet identifiers, queued messages and repeated messages.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::puback::PubAckPacket;
@@ -21,7 +21,7 @@ fn accepting(mut connect: ConnectPacket, maximum_packet_size: u32) -> ConnectPac
     connect
 }
 
-/// A is there to publish, B has subscribed to `t` with QoS 2.
+/// A publishes; B is subscribed to `t` with QoS 2.
 fn with_subscriber(subscriber: ConnectPacket) -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -30,7 +30,7 @@ fn with_subscriber(subscriber: ConnectPacket) -> World {
     world
 }
 
-/// Publishes `payloads` with QoS 1, which B gets as `expected`.
+/// Publishes `payloads` with QoS 1; B gets `expected`.
 #[track_caller]
 fn publish_all(world: &mut World, payloads: &[&str], expected: &[&str]) {
     for (index, payload) in payloads.iter().enumerate() {
@@ -43,7 +43,7 @@ fn publish_all(world: &mut World, payloads: &[&str], expected: &[&str]) {
     }
 }
 
-/// Publishes with QoS 1 what the only receiver has no room for.
+/// Publishes `payloads` with QoS 1, for which the only receiver has no room.
 #[track_caller]
 fn refused(world: &mut World, payload: &str) {
     world.send(A, publish1(1, "t", payload), "A PUBACK 1 QuotaExceeded");
@@ -63,7 +63,7 @@ fn qos_2_takes_four_steps() {
 }
 
 #[test]
-fn pubrec_sent_again_is_released_again() {
+fn a_repeated_pubrec_is_answered_with_pubrel_again() {
     let mut world = with_subscriber(client("b"));
     world.send(
         A,
@@ -76,7 +76,7 @@ fn pubrec_sent_again_is_released_again() {
 }
 
 #[test] // MQTT-4.4.0-2
-fn a_pubrec_with_an_error_ends_the_flow_and_frees_its_place() {
+fn a_pubrec_with_an_error_ends_the_exchange_and_frees_its_packet_identifier() {
     let mut world = with_subscriber(receiving(client("b"), 1));
     world.send(
         A,
@@ -93,7 +93,7 @@ fn a_pubrec_with_an_error_ends_the_flow_and_frees_its_place() {
 }
 
 #[test] // MQTT-4.3.3-4
-fn a_pubrec_without_error_goes_on_with_the_flow() {
+fn a_pubrec_without_an_error_is_answered_with_pubrel() {
     let mut world = with_subscriber(client("b"));
     world.send(
         A,
@@ -108,7 +108,7 @@ fn a_pubrec_without_error_goes_on_with_the_flow() {
 }
 
 #[test] // MQTT-4.4.0-2
-fn a_puback_with_an_error_ends_the_flow() {
+fn a_puback_with_an_error_ends_the_exchange() {
     let mut world = with_subscriber(receiving(client("b"), 1));
     publish_all(&mut world, &["1", "2"], &["B PUBLISH t 1 qos1 #1"]);
     world.send(
@@ -138,7 +138,7 @@ fn a_refusal_of_an_unknown_packet_identifier_is_not_answered() {
     for code in [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99] {
         world.send_bytes(B, &[0x50, 3, 0, 9, code], "");
     }
-    // The identifier is free, and the next message has all its steps.
+    // The identifier is free, and the next message has a full exchange.
     world.send(
         A,
         publish2(1, "t", "x"),
@@ -193,7 +193,7 @@ fn an_acknowledgement_of_the_wrong_kind_is_a_protocol_error() {
 }
 
 #[test] // MQTT-3.3.4-9, MQTT-4.9.0-1, MQTT-4.9.0-2
-fn never_more_are_in_flight_than_the_client_takes() {
+fn messages_in_flight_never_exceed_the_clients_receive_maximum() {
     let mut world = with_subscriber(receiving(client("b"), 2));
     publish_all(
         &mut world,
@@ -206,7 +206,7 @@ fn never_more_are_in_flight_than_the_client_takes() {
 }
 
 #[test] // MQTT-3.3.4-9
-fn a_qos_2_message_takes_its_place_until_pubcomp() {
+fn a_qos_2_message_counts_as_in_flight_until_pubcomp() {
     let mut world = with_subscriber(receiving(client("b"), 1));
     world.send(
         A,
@@ -243,7 +243,7 @@ fn packet_identifiers_in_flight_are_skipped() {
 }
 
 #[test]
-fn half_of_the_packet_identifiers_can_be_in_flight_so_that_a_free_one_is_near() {
+fn at_most_half_of_the_packet_identifiers_are_in_flight() {
     let mut world = with_subscriber(client("b"));
     for packet_id in 1..=u16::MAX / 2 {
         world.send(
@@ -257,7 +257,7 @@ fn half_of_the_packet_identifiers_can_be_in_flight_so_that_a_free_one_is_near() 
 }
 
 #[test] // MQTT-4.5.0-1
-fn messages_wait_for_an_absent_client_unless_they_are_qos_0() {
+fn messages_above_qos_0_are_queued_for_an_absent_client() {
     let mut world = with_subscriber(lasting("b", 100));
     world.gone(B, "");
     world.send(A, publish("t", "0"), "");
@@ -313,7 +313,7 @@ fn unacknowledged_messages_are_sent_again_in_order_and_before_new_ones() {
 }
 
 #[test] // MQTT-4.3.3-6, MQTT-4.4.0-1
-fn received_messages_are_released_again_in_the_order_of_the_pubrecs() {
+fn pubrels_are_sent_again_in_the_order_of_the_pubrecs() {
     let mut world = with_subscriber(lasting("b", 100));
     for packet_id in 1..=3 {
         world.send(
@@ -338,7 +338,7 @@ fn received_messages_are_released_again_in_the_order_of_the_pubrecs() {
 }
 
 #[test] // MQTT-3.3.4-9, MQTT-4.4.0-1
-fn sending_again_heeds_the_receive_maximum_of_the_new_connection() {
+fn resending_respects_the_receive_maximum_of_the_new_connection() {
     let mut world = with_subscriber(lasting("b", 100));
     for packet_id in 1..=4 {
         world.send(
@@ -356,7 +356,7 @@ fn sending_again_heeds_the_receive_maximum_of_the_new_connection() {
     );
     world.send(A, publish2(5, "t", "new"), "A PUBREC 5");
     world.send(B, pubcomp(4), "B PUBLISH t x qos2 #2 dup");
-    // An acknowledgement that waited in the network: what it is for need not be sent again.
+    // A late acknowledgement: its message need not be sent again.
     world.send(B, pubrec(3), "B PUBREL 3");
     world.send(B, pubrec(1), "B PUBREL 1");
     world.send(B, pubcomp(1), "");
@@ -364,7 +364,7 @@ fn sending_again_heeds_the_receive_maximum_of_the_new_connection() {
 }
 
 #[test] // MQTT-4.9.0-1
-fn the_clients_receive_maximum_counts_anew_on_each_connection() {
+fn each_connection_has_its_own_count_against_the_clients_receive_maximum() {
     let mut world = with_subscriber(receiving(lasting("b", 100), 1));
     publish_all(&mut world, &["1", "2"], &["B PUBLISH t 1 qos1 #1"]);
     world.gone(B, "");
@@ -405,7 +405,7 @@ fn a_full_queue_keeps_the_oldest_and_reports_the_rest() {
 }
 
 #[test]
-fn a_message_that_can_be_sent_at_once_needs_no_queue() {
+fn a_message_that_can_be_sent_at_once_needs_no_room_in_the_queue() {
     let mut world = World::with(Config {
         queue_messages_max: 0,
         ..plain_config()
@@ -507,7 +507,7 @@ fn a_message_too_large_for_a_new_connection_is_not_sent_again() {
 }
 
 #[test] // MQTT-4.6.0-5, MQTT-4.6.0-6
-fn messages_of_one_topic_and_qos_stay_in_order_while_places_come_free() {
+fn messages_of_one_topic_and_qos_stay_in_order_at_the_receive_maximum() {
     let mut world = with_subscriber(receiving(lasting("b", 100), 2));
     publish_all(
         &mut world,
@@ -528,7 +528,7 @@ fn messages_of_one_topic_and_qos_stay_in_order_while_places_come_free() {
 }
 
 #[test] // MQTT-4.5.0-1
-fn a_message_reaches_every_session_once() {
+fn a_message_reaches_every_subscribed_session_once() {
     let mut world = with_subscriber(client("b"));
     world.join(C, client("c"));
     world.subscribe(C, "#", QOS1);

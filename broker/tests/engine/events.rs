@@ -9,7 +9,7 @@ use broker::{
 use crate::harness::*;
 
 #[test]
-fn coming_subscribing_and_going_is_reported() {
+fn connections_subscriptions_and_disconnections_are_reported() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.subscribe(A, "t/+", QOS1);
@@ -48,7 +48,7 @@ fn coming_subscribing_and_going_is_reported() {
 }
 
 #[test]
-fn a_disconnection_says_by_whom_it_was() {
+fn a_disconnection_event_names_its_initiator() {
     let closed = "A DISCONNECT ProtocolError\nA closed ProtocolError";
     let mut world = World::new();
     world.join(A, client("a"));
@@ -77,7 +77,7 @@ fn a_disconnection_says_by_whom_it_was() {
 }
 
 #[test]
-fn a_take_over_names_the_new_connection() {
+fn a_takeover_event_names_the_new_connection() {
     let mut world = World::new();
     world.join(A, lasting("a", 10));
     world.events();
@@ -128,7 +128,7 @@ fn a_refused_connection_is_reported_with_its_reason() {
 }
 
 #[test]
-fn the_broker_counts_what_there_is_and_what_there_was() {
+fn the_statistics_have_current_and_total_numbers() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, lasting("b", 100));

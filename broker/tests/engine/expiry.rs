@@ -20,7 +20,7 @@ fn with_absent_subscriber() -> World {
 }
 
 #[test] // MQTT-3.3.2-6
-fn a_message_that_waited_arrives_with_what_is_left_of_its_interval() {
+fn a_queued_message_arrives_with_its_remaining_interval() {
     let mut world = with_absent_subscriber();
     world.send(A, expiring(1, "t", "x", 10), "A PUBACK 1");
     world.wait_ms(3_500, "");
@@ -33,7 +33,7 @@ fn a_message_that_waited_arrives_with_what_is_left_of_its_interval() {
 }
 
 #[test] // MQTT-3.3.2-5
-fn a_message_that_waited_too_long_is_dropped_and_reported() {
+fn a_message_that_expires_in_a_queue_is_dropped_and_reported() {
     let mut world = with_absent_subscriber();
     world.send(A, expiring(1, "t", "x", 10), "A PUBACK 1");
     world.send(A, publish1(1, "t", "y"), "A PUBACK 1");
@@ -55,7 +55,7 @@ fn a_message_that_waited_too_long_is_dropped_and_reported() {
 }
 
 #[test] // MQTT-4.3.3-7
-fn a_message_that_was_sent_is_sent_again_after_its_interval_has_passed() {
+fn an_expired_message_in_flight_is_sent_again() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, lasting("b", 1_000));
@@ -77,7 +77,7 @@ fn a_message_that_was_sent_is_sent_again_after_its_interval_has_passed() {
 }
 
 #[test] // MQTT-3.3.2-5
-fn a_message_expires_while_it_waits_for_a_place_in_flight() {
+fn a_message_expires_while_the_receive_maximum_holds_it_back() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut connect = client("b");
@@ -125,7 +125,7 @@ fn a_retained_message_counts_down_and_expires() {
 }
 
 #[test]
-fn an_interval_of_0_reaches_those_who_are_there() {
+fn a_message_with_interval_0_reaches_connected_clients_only() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.subscribe(A, "t", QOS1);

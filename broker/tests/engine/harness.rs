@@ -1,7 +1,7 @@
-//! A broker in virtual time, driven step by step. Each step states everything that the broker sends and closes because
-//! of it: what is left over fails the test, as does what is missing.
+//! A broker in virtual time, driven step by step. Each step states all packets and closed connections that it causes:
+//! an unexpected or a missing one fails the test.
 //!
-//! Every packet passes the codec, in both directions, so a test can neither send nor expect what MQTT does not allow.
+//! Every packet passes the codec in both directions, so a test can only send and expect packets that MQTT allows.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub(crate) const QOS0: QoS = QoS::AtMostOnce;
 pub(crate) const QOS1: QoS = QoS::AtLeastOnce;
 pub(crate) const QOS2: QoS = QoS::ExactlyOnce;
 
-/// Limits that need not be announced, so that CONNACK is short.
+/// Limits equal to the defaults of MQTT, so CONNACK is short.
 pub(crate) fn plain_config() -> Config {
     Config {
         receive_maximum: u16::MAX,
@@ -49,7 +49,7 @@ pub(crate) fn plain_config() -> Config {
 
 pub(crate) struct World {
     pub(crate) broker: Stored,
-    /// Of those that are not of MQTT 5.0.
+    /// The versions of connections that are not of MQTT 5.0.
     versions: BTreeMap<ConnId, ProtocolVersion>,
     pub(crate) now: Time,
     /// The packets of the last step.
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// Gives the broker `input` and checks that it does what `expected` says, one output a line.
+    /// Gives the broker `input` and checks its outputs against `expected`, one per line.
     #[track_caller]
     pub(crate) fn check(&mut self, input: Input, expected: &str) {
         let mut out = Vec::new();
@@ -103,7 +103,7 @@ impl World {
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Publish(..) => unreachable!("every packet is whole"),
-                Output::Persist(..) => panic!("it is stored already"),
+                Output::Persist(..) => panic!("Stored passes no batch on"),
             }
         }
         let mut expected: Vec<&str> = expected
@@ -112,7 +112,7 @@ impl World {
             .filter(|line| !line.is_empty())
             .collect();
         if DURABLE {
-            // Packets that wait for the log are overtaken by those to other connections.
+            // Packets to other connections overtake packets that wait for the log.
             lines.sort_by_key(|line| line.chars().next());
             expected.sort_by_key(|line| line.chars().next());
         }
@@ -143,7 +143,7 @@ impl World {
         self.versions.get(&conn).copied().unwrap_or_default()
     }
 
-    /// Sends bytes that are one packet, or none at all.
+    /// Sends bytes that are one packet, valid or malformed.
     #[track_caller]
     pub(crate) fn send_bytes(&mut self, conn: ConnId, bytes: &[u8], expected: &str) {
         let mut bytes = Bytes::copy_from_slice(bytes);
@@ -170,21 +170,21 @@ impl World {
         self.send(conn, connect, expected);
     }
 
-    /// Opens a connection and connects with a new session, which works.
+    /// Opens a connection and connects with a new session, which is accepted.
     #[track_caller]
     pub(crate) fn join(&mut self, conn: ConnId, connect: ConnectPacket) {
         let expected = format!("{} CONNACK Success", name(conn));
         self.connect(conn, connect, &expected);
     }
 
-    /// Opens a connection and goes on with a session for which nothing waits.
+    /// Opens a connection and resumes a session without queued messages.
     #[track_caller]
     pub(crate) fn rejoin(&mut self, conn: ConnId, connect: ConnectPacket) {
         let expected = format!("{} CONNACK Success session", name(conn));
         self.connect(conn, connect, &expected);
     }
 
-    /// Subscribes to one filter, for which nothing is retained.
+    /// Subscribes to one filter without retained messages.
     #[track_caller]
     pub(crate) fn subscribe(&mut self, conn: ConnId, filter: &str, qos: QoS) {
         let expected = format!("{} SUBACK 99 GrantedQoS{}", name(conn), u8::from(qos));
@@ -196,7 +196,7 @@ impl World {
         self.check(Input::Gone(conn), expected);
     }
 
-    /// Says good-bye, without will.
+    /// Disconnects normally, which removes the will.
     #[track_caller]
     pub(crate) fn leave(&mut self, conn: ConnId) {
         self.send(
@@ -211,7 +211,7 @@ impl World {
         self.now = self.now.plus_ms(ms);
     }
 
-    /// Lets time pass, as a runtime does: the broker is called whenever it asked for it, and nothing else.
+    /// Lets time pass as a runtime does: the broker gets each timeout that it asked for, and no other input.
     #[track_caller]
     pub(crate) fn wait_ms(&mut self, ms: u64, expected: &str) {
         let end = self.now.plus_ms(ms);
@@ -223,7 +223,7 @@ impl World {
         self.check(Input::Timeout, expected);
         assert!(
             self.broker.next_timeout().is_none_or(|at| at > end),
-            "a timeout that is over"
+            "a timeout in the past"
         );
     }
 
@@ -270,7 +270,7 @@ pub(crate) fn show(packet: &Packet) -> String {
                 text += " session";
             }
             let mut properties = connack.properties.clone();
-            // Its words are for people, as those of DISCONNECT.
+            // The reason string is for people, as that of DISCONNECT.
             properties.remove_reason_string();
             text += &show_properties(&properties);
         }
@@ -308,7 +308,7 @@ pub(crate) fn show(packet: &Packet) -> String {
                 .iter()
                 .for_each(|code| text += &format!(" {code:?}"));
         }
-        // Its words are for people: one test looks at them, the others at the code.
+        // The reason string is for people: one test checks it, the others check the code.
         Packet::Disconnect(disconnect) => text += &format!(" {:?}", disconnect.reason_code),
         Packet::Auth(auth) => {
             text += &format!(" {:?}", auth.reason_code);
@@ -331,7 +331,7 @@ fn show_ack(packet_id: u16, reason_code: ReasonCode) -> String {
 
 fn show_properties(properties: &Properties) -> String {
     let mut all: Vec<_> = properties.iter().collect();
-    // Stable, so that user properties keep their order.
+    // The sort is stable, so user properties keep their order.
     all.sort_by_key(|(id, _)| *id as u8);
     all.into_iter()
         .map(|(id, value)| match value {
@@ -347,7 +347,7 @@ fn show_properties(properties: &Properties) -> String {
         .collect()
 }
 
-/// A client that starts clean and has no Keep Alive.
+/// A client with Clean Start and without Keep Alive.
 pub(crate) fn client(client_id: &str) -> ConnectPacket {
     let mut connect = ConnectPacket::new(ConnectOptions::new(client_id));
     connect.keep_alive = 0;
@@ -362,21 +362,21 @@ pub(crate) fn client_311(client_id: &str) -> ConnectPacket {
     connect
 }
 
-/// The same of MQTT 3.1.
+/// A client of MQTT 3.1 whose session ends with its connection.
 pub(crate) fn client_31(client_id: &str) -> ConnectPacket {
     let mut connect = client_311(client_id);
     connect.protocol_version = 3;
     connect
 }
 
-/// A client of MQTT 3.1.1 that goes on with its session.
+/// A client of MQTT 3.1.1 that resumes its session.
 pub(crate) fn lasting_311(client_id: &str) -> ConnectPacket {
     let mut connect = client_311(client_id);
     connect.clean_start = false;
     connect
 }
 
-/// A client that goes on with its session, which outlives its connection by `expiry_interval_s`.
+/// A client that resumes its session, which outlives its connection by `expiry_interval_s`.
 pub(crate) fn lasting(client_id: &str, expiry_interval_s: u32) -> ConnectPacket {
     let mut connect = client(client_id);
     connect.clean_start = false;

@@ -1,5 +1,4 @@
-//! The harm that one client may do to the others: none. Each input costs as much as it brings, gives few outputs, and collects
-//! nothing.
+//! A hostile client cannot harm the others: the cost, the outputs and the kept state of each input are bounded.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +13,10 @@ use crate::harness::*;
 use crate::raw;
 use crate::stored::Stored;
 
-/// Outputs that one input may give beside the messages that [`Config::at_once_max`] allows.
+/// The maximum of outputs per input beside the messages that [`Config::at_once_max`] allows.
 const ANSWERS: usize = 8;
 
-/// A broker, the time there, and what each input gave at most.
+/// A broker, its time, and the maximum of outputs per input.
 struct Load {
     broker: Stored,
     now: Time,
@@ -100,7 +99,7 @@ fn filters(all: impl IntoIterator<Item = String>, qos: QoS) -> SubscribePacket {
 }
 
 #[test] // MQTT-3.3.1-9
-fn four_kilobytes_of_filters_do_not_collect_all_that_is_retained() {
+fn a_repeated_filter_sends_each_retained_message_once() {
     let mut load = Load::new(Config::default());
     load.connect(A, client("a"));
     load.retain(20_000);
@@ -111,7 +110,7 @@ fn four_kilobytes_of_filters_do_not_collect_all_that_is_retained() {
     let topics: Vec<&str> = publishes(&out, B)
         .map(|it| it.topic_name.as_str())
         .collect();
-    // Subscribed to the same a thousand times, and the last time counts.
+    // A thousand subscriptions to one filter send each retained message once.
     assert_eq!(topics.len(), 20_000);
     assert_eq!(topics.iter().collect::<BTreeSet<_>>().len(), 20_000);
     assert!(load.outputs_max <= 256 + ANSWERS, "{}", load.outputs_max);
@@ -177,7 +176,7 @@ fn retained_messages_precede_later_publications() {
     }
     load.connect(B, client("b"));
     let mut out = load.packet(B, filters(["#".to_owned()], QOS0));
-    // Not retained: the old one goes ahead of it. Retained: it takes the old one's place.
+    // A new message follows the retained one. A new retained message replaces it.
     out.extend(load.packet(A, publish("c", "new")));
     out.extend(load.packet(A, retained("d", "new")));
     out.extend(load.settle());
@@ -193,7 +192,7 @@ fn retained_messages_precede_later_publications() {
 }
 
 #[test]
-fn retained_messages_stop_with_their_subscription() {
+fn unsubscribing_stops_the_retained_messages_of_the_filter() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -208,7 +207,7 @@ fn retained_messages_stop_with_their_subscription() {
 }
 
 #[test]
-fn the_end_of_a_shared_subscription_does_not_end_the_retained_messages_of_another_one() {
+fn unsubscribing_a_shared_filter_keeps_the_retained_messages_of_other_filters() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -224,7 +223,7 @@ fn the_end_of_a_shared_subscription_does_not_end_the_retained_messages_of_anothe
 }
 
 #[test]
-fn retained_messages_go_on_with_the_next_connection() {
+fn retained_messages_continue_on_the_next_connection() {
     let mut load = Load::new(Config {
         at_once_max: 1,
         ..Config::default()
@@ -269,7 +268,7 @@ fn a_long_queue_moves_to_other_members_step_by_step() {
 }
 
 #[test]
-fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
+fn subscriptions_and_patterns_of_a_session_are_bounded() {
     let mut load = Load::new(Config {
         session_subscriptions_max: 1_000,
         session_patterns_max: 4,
@@ -285,7 +284,7 @@ fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
     let full = SubAckReasonCode::QuotaExceeded;
     let expected = [granted, granted, granted, granted, full, granted, granted];
     assert_eq!(codes(load.packet(A, filters(patterns, QOS0))), expected);
-    // Another pattern has room as soon as one is not used any more.
+    // The end of one pattern makes room for another.
     load.packet(A, unsubscribe(2, "+"));
     assert_eq!(
         codes(load.packet(A, filters(["+/+".to_owned()], QOS0))),
@@ -304,7 +303,7 @@ fn a_session_has_no_more_subscriptions_and_patterns_than_it_may() {
 }
 
 #[test]
-fn properties_count_as_what_is_kept() {
+fn user_properties_count_against_the_limit_of_retained_bytes() {
     let mut load = Load::new(Config {
         // A User Property without name and value has five bytes.
         retained_bytes_max: 5_000,
@@ -328,7 +327,7 @@ fn properties_count_as_what_is_kept() {
 }
 
 #[test]
-fn more_than_anybody_needs_is_refused_before_it_is_kept() {
+fn too_many_properties_or_filters_are_refused_by_the_decoder() {
     let filters = [0, 1, b'#', 0].repeat(20_001);
     for (bytes, said) in [
         (
@@ -366,7 +365,7 @@ fn lasting_client(name: &str) -> broker::packet::connect::ConnectPacket {
 }
 
 #[test]
-fn a_session_cannot_take_the_even_share_of_another_one() {
+fn a_full_session_leaves_other_sessions_their_share() {
     const MAX: usize = 100_000;
     let mut load = Load::new(Config {
         queue_messages_max: usize::MAX,
@@ -387,17 +386,17 @@ fn a_session_cannot_take_the_even_share_of_another_one() {
         puback.reason_code
     };
     let payload = "x".repeat(900);
-    // One session takes all that there is, and no more.
+    // One session fills all the room.
     let accepted =
         (0..1_000).take_while(|_| send(&mut load, "b/1", &payload) == broker::ReasonCode::Success);
     assert_eq!(accepted.count(), 99);
     assert!(load.broker.session_bytes() <= MAX);
-    // The other one has its share: a quarter, since a session that begins would have one, too.
+    // The other session has its share: a quarter, because a new session would need one too.
     let accepted =
         (0..1_000).take_while(|_| send(&mut load, "c/1", &payload) == broker::ReasonCode::Success);
     assert_eq!(accepted.count(), 24);
     assert!(load.broker.session_bytes() <= 2 * MAX);
-    // The owner of a full queue may come back with a will, and gets all that was accepted.
+    // The owner of a full queue may reconnect with a will, and gets all accepted messages.
     let mut back = lasting_client("b");
     back.will = Some(broker::WillMessage::new("w", "x".repeat(900)));
     let mut out = Vec::new();
@@ -407,7 +406,7 @@ fn a_session_cannot_take_the_even_share_of_another_one() {
 }
 
 #[test]
-fn what_a_connect_states_is_bounded_together() {
+fn the_wills_of_all_clients_are_bounded_together() {
     let mut load = Load::new(Config {
         sessions_bytes_max: 10_000,
         ..Config::default()
@@ -433,7 +432,7 @@ fn what_a_connect_states_is_bounded_together() {
 }
 
 #[test]
-fn topics_behind_aliases_are_bounded_together() {
+fn topics_of_client_aliases_are_bounded_together() {
     let mut load = Load::new(Config {
         sessions_bytes_max: 10_000,
         ..Config::default()
@@ -451,7 +450,7 @@ fn topics_behind_aliases_are_bounded_together() {
 }
 
 #[test]
-fn bytes_in_flight_are_bounded_as_those_that_wait_are() {
+fn bytes_in_flight_and_queued_bytes_have_the_same_bound() {
     let mut load = Load::new(Config {
         queue_bytes_max: 10_000,
         ..Config::default()
@@ -493,13 +492,13 @@ fn patterns_are_bounded_together() {
     let full = SubAckReasonCode::QuotaExceeded;
     let of_a = codes(A, "a", ["a/+", "#", "+/a"]);
     assert_eq!(of_a, [granted, granted, full]);
-    // A pattern that is in use costs nothing, and neither does a filter without wildcards.
+    // A pattern in use and a filter without wildcards need no room.
     let of_b = codes(B, "b", ["b/+", "+/+", "b"]);
     assert_eq!(of_b, [granted, full, granted]);
 }
 
 #[test]
-fn a_large_group_ends_in_linear_time() {
+fn the_members_of_a_large_group_end_in_linear_time() {
     const MEMBERS: u64 = 20_000;
     let mut load = Load::new(Config::default());
     for number in 0..MEMBERS {
@@ -510,8 +509,8 @@ fn a_large_group_ends_in_linear_time() {
     for _ in 0..MEMBERS {
         load.packet(A, publish1(1, "t", "x"));
     }
-    // Each has a message in flight, which moves on to the others as long as there are any. With a step for each member
-    // and each end, this would take minutes.
+    // The message in flight of each ended member goes to another member. If each end took a step for each member, this
+    // would take minutes.
     for number in 0..MEMBERS - 1 {
         load.input(Input::Gone(ConnId(1_000 + number)));
         if number % 1_000 == 0 {
@@ -524,7 +523,7 @@ fn a_large_group_ends_in_linear_time() {
 }
 
 #[test]
-fn what_has_expired_does_not_count() {
+fn expired_messages_make_room_and_do_not_count() {
     let mut load = Load::new(Config {
         queue_bytes_max: 20,
         ..Config::default()

@@ -1,6 +1,6 @@
-//! Clients that do random valid things over networks that lose what is on its way, now with MQTT 5.0 and now with
-//! 3.1.1. With any behaviour of clients, every message that the broker accepted reaches every session as often as its
-//! QoS promises, in order, and within the client's limits; and of every group of a shared subscription one member.
+//! Random valid clients of MQTT 5.0 and 3.1.1 over networks that lose packets in transit. Every accepted message reaches
+//! every subscribed session as often as its QoS promises, in order and within the limits of the client. It reaches one
+//! member of every group of a shared subscription.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -41,7 +41,7 @@ fn every_accepted_message_arrives_as_its_qos_promises() {
         promised += kept.len();
         may_be_lost += lost.len();
     }
-    // Else it would promise little of groups.
+    // Otherwise the test would prove little about groups.
     assert!(
         promised > 1_000 && promised > may_be_lost,
         "{promised} of {}",
@@ -59,14 +59,14 @@ fn the_same_inputs_give_the_same_outputs() {
     assert!(run() == run());
 }
 
-/// A message that the client publishes: its number is its payload.
+/// A message of the client. Its payload is its number.
 #[derive(Clone)]
 struct Outgoing {
     packet_id: u16,
     number: u32,
     topic: &'static str,
     qos: QoS,
-    /// Whether PUBREC came, so that only PUBREL is left to do.
+    /// Whether PUBREC has arrived, so only the release is missing.
     received: bool,
 }
 
@@ -74,12 +74,12 @@ struct Outgoing {
 struct Shared {
     group: usize,
     qos: u8,
-    /// The client that got it last.
+    /// The last client that got it.
     member: Option<usize>,
-    /// How often a member got it, a QoS 2 message that was sent again not counted.
+    /// The number of deliveries to members, without repeats of a QoS 2 message.
     delivered: usize,
-    /// Whether it may be lost: the group was without members meanwhile, or the session ended that had begun to receive
-    /// it with QoS 2.
+    /// Whether it may be lost: the group had no members for a while, or the session ended that was receiving it with
+    /// QoS 2.
     may_be_lost: bool,
 }
 
@@ -89,9 +89,9 @@ struct Client {
     has_session: bool,
     /// Whether the session ends with its connection.
     is_clean: bool,
-    /// On the way to the client.
+    /// Packets in transit to the client.
     inbox: VecDeque<Packet>,
-    /// On the way to the broker.
+    /// Packets in transit to the broker.
     outbox: VecDeque<Packet>,
     /// Its unacknowledged QoS 1 and QoS 2 publications, in order.
     outgoing: Vec<Outgoing>,
@@ -101,7 +101,7 @@ struct Client {
     delivered: BTreeMap<u8, Vec<u32>>,
     receive_maximum: usize,
 
-    // The same session as the broker must see it.
+    // The session as the broker must have it.
     subscriptions: BTreeMap<&'static str, QoS>,
     /// QoS 2 messages that the broker has accepted and that the client has not released.
     accepted: BTreeSet<u16>,
@@ -179,7 +179,7 @@ impl Chaos {
         }
     }
 
-    /// Connects with one version or the other. Now and then the session starts clean.
+    /// Connects with a random version, and sometimes with Clean Start.
     fn connect(&mut self, who: usize) {
         let version = match self.random.one_in(2) {
             true => ProtocolVersion::V5,
@@ -237,7 +237,7 @@ impl Chaos {
         client.outbox.extend(again);
     }
 
-    /// The session of a client is over, or will be with the next packet; its connection is not, so far.
+    /// Notes that the session of a client ends now or with the next packet, before its connection does.
     fn end_session(&mut self, who: usize) {
         let client = &mut self.clients[who];
         *client = Client {
@@ -545,14 +545,14 @@ impl Chaos {
         client.inbox.push_back(packet);
     }
 
-    /// All clients reconnect and finish their flows.
+    /// All clients reconnect and finish their exchanges.
     fn settle(&mut self) {
         for who in 0..CLIENTS {
             if self.clients[who].conn.is_none() {
                 self.connect(who);
             }
         }
-        // Far more rounds than there are packets, but not for ever.
+        // Many more rounds than packets, but not endless.
         for _ in 0..100_000 {
             for who in 0..CLIENTS {
                 self.read(who);
@@ -566,7 +566,7 @@ impl Chaos {
                 return;
             }
         }
-        panic!("packets go round in circles");
+        panic!("packets are still in transit after 100,000 rounds");
     }
 
     fn judge(&mut self) {
@@ -603,7 +603,7 @@ impl Chaos {
             assert!(promised, "{number} of QoS {qos} came {delivered} times");
         }
         for who in 0..CLIENTS {
-            // Only here a session can be told to end.
+            // Only MQTT 5.0 can end a session with DISCONNECT.
             self.connect_with(who, ProtocolVersion::V5, false);
             let conn = self.clients[who].conn.unwrap();
             let end = DisconnectPacket::normal().with_session_expiry_interval(0);

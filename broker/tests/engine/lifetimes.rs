@@ -1,5 +1,5 @@
-//! Clients that come and go at random times, with all kinds of Keep Alive, Session Expiry Interval, will, Will Delay
-//! Interval and retained messages. Every session, every will and every timer ends when it has to, and none twice.
+//! Clients connect and disconnect at random times, with various Keep Alives, Session Expiry Intervals, wills, Will Delay
+//! Intervals and retained messages. Every session, will and timer ends on time, and only once.
 
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{BrokerEvent, Config, ConnId, Input, Output, Packet, ReasonCode, Time};
@@ -15,7 +15,7 @@ const STEPS: usize = 400;
 const INTERVALS: [u32; 5] = [0, 1, 5, 20, u32::MAX];
 
 #[test]
-fn sessions_wills_and_timers_end_when_they_have_to() {
+fn sessions_wills_and_timers_end_on_time_and_once() {
     for seed in 1..=200 {
         let mut world = Lifetimes::new(seed);
         for _ in 0..STEPS {
@@ -31,9 +31,9 @@ struct Client {
     expiry_interval_s: u32,
     /// The Will Delay Interval, if there is a will.
     will_delay_s: Option<u32>,
-    /// When the session ends; the end of time if never.
+    /// When the session ends; the maximum if never.
     session_ends: Option<Time>,
-    /// When the will is published, unless the client comes back before.
+    /// When the will is published, unless the client reconnects before.
     will_due: Option<Time>,
 }
 
@@ -97,7 +97,7 @@ impl Lifetimes {
         INTERVALS[self.random.below(INTERVALS.len())]
     }
 
-    /// Lets up to ten seconds pass; what is due then is not always told in time.
+    /// Lets up to ten seconds pass. Sometimes the timeout is late.
     fn pass(&mut self) {
         let ms = self.random.below(10_000) as u64;
         self.now = self.now.plus_ms(ms);
@@ -127,7 +127,7 @@ impl Lifetimes {
             connect = with_will(connect, will);
         }
 
-        // Once the broker knows the time, what is due by now is over.
+        // With this input the broker handles all due timers.
         self.tell(Input::Opened(conn));
         if self.clients[who].conn.is_some() {
             self.ended(who);
@@ -155,7 +155,7 @@ impl Lifetimes {
         assert_eq!(connack.unwrap().session_present, session_present);
     }
 
-    /// Notes what has to come of a connection that ends now.
+    /// Notes the expected effects of a connection that ends now.
     fn ended(&mut self, who: usize) {
         let client = &mut self.clients[who];
         client.conn = None;
@@ -165,7 +165,7 @@ impl Lifetimes {
         };
         let session_ends = after(client.expiry_interval_s);
         client.session_ends = Some(session_ends);
-        // The longest Will Delay Interval is not for ever, but longer than this test.
+        // The longest Will Delay Interval is finite, but longer than this test.
         client.will_due = client
             .will_delay_s
             .take()

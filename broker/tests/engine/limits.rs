@@ -1,4 +1,4 @@
-//! Each limit gives the proper reason code, and no accepted message is lost.
+//! Each limit has its reason code, and no accepted message is lost.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::SubscribePacket;
@@ -17,7 +17,7 @@ fn refused(code: &str) -> String {
 }
 
 #[test]
-fn one_more_client_is_refused_unless_it_takes_its_own_connection_over() {
+fn at_the_limit_a_new_client_is_refused_and_a_takeover_accepted() {
     let mut world = limited(|config| config.clients_max = 2);
     world.join(A, client("a"));
     world.join(B, lasting("b", 100));
@@ -39,7 +39,7 @@ fn one_more_client_is_refused_unless_it_takes_its_own_connection_over() {
 }
 
 #[test]
-fn one_more_session_is_refused_and_those_that_are_stay() {
+fn at_the_limit_a_new_session_is_refused_and_the_others_stay() {
     let mut world = limited(|config| config.sessions_max = 2);
     world.join(A, lasting("a", 100));
     world.gone(A, "");
@@ -51,7 +51,7 @@ fn one_more_session_is_refused_and_those_that_are_stay() {
 }
 
 #[test]
-fn one_more_subscription_is_refused_and_those_that_are_can_be_changed() {
+fn at_the_limit_a_new_subscription_is_refused_and_others_can_be_changed() {
     let mut world = limited(|config| {
         config.session_subscriptions_max = 2;
         config.subscriptions_max = 3;
@@ -75,7 +75,7 @@ fn one_more_subscription_is_refused_and_those_that_are_can_be_changed() {
 }
 
 #[test]
-fn one_more_retained_message_is_refused_and_those_that_are_can_be_replaced() {
+fn at_the_limit_a_new_retained_message_is_refused_and_others_can_be_replaced() {
     let mut world = limited(|config| config.retained_messages_max = 1);
     world.join(A, client("a"));
     world.subscribe(A, "#", QOS0);
@@ -90,7 +90,7 @@ fn one_more_retained_message_is_refused_and_those_that_are_can_be_replaced() {
         publish2(2, "b", "1").with_retain(true),
         "A PUBREC 2 QuotaExceeded",
     );
-    // The identifier is free again, and a QoS 0 message is routed at least.
+    // The identifier is free again, and a QoS 0 message is still routed.
     world.send(A, publish2(2, "b", "1"), "A PUBLISH b 1\nA PUBREC 2");
     world.send(A, publish("b", "2").with_retain(true), "A PUBLISH b 2");
     world.send(
@@ -113,7 +113,7 @@ fn one_more_retained_message_is_refused_and_those_that_are_can_be_replaced() {
 }
 
 #[test]
-fn a_will_that_finds_no_room_is_routed_and_not_retained() {
+fn a_will_above_the_limit_of_retained_messages_is_routed_and_not_retained() {
     let mut world = limited(|config| config.retained_messages_max = 1);
     world.join(A, client("a"));
     world.send(A, publish("t", "x").with_retain(true), "");
@@ -125,7 +125,7 @@ fn a_will_that_finds_no_room_is_routed_and_not_retained() {
 }
 
 #[test] // MQTT-3.1.2-29, MQTT-3.4.2-2, MQTT-3.5.2-2
-fn a_refused_message_is_explained_to_those_who_want_it_and_can_take_it() {
+fn a_refused_message_has_a_reason_string_if_the_client_requests_it_and_it_fits() {
     let explained = |connect: ConnectPacket| {
         let mut world = limited(|config| config.topic_levels_max = 1);
         world.join(A, connect);
@@ -203,7 +203,7 @@ fn the_queue_of_a_session_has_a_limit_in_bytes() {
 }
 
 #[test] // MQTT-3.3.4-9
-fn no_more_are_in_flight_than_the_configuration_wants() {
+fn the_configuration_bounds_the_messages_in_flight() {
     let mut world = limited(|config| config.in_flight_max = 1);
     for connect in [client("a"), client_311("a")] {
         world.join(A, connect);
@@ -294,7 +294,7 @@ fn a_maximum_qos_is_announced_granted_and_enforced() {
     );
     let will = WillMessage::new("t", "").with_qos(QOS2);
     world.connect(C, with_will(client("c"), will), &refused("QoSNotSupported"));
-    // It cannot be told, so it may.
+    // MQTT 3.1.1 cannot announce the maximum, so its clients may exceed it.
     world.join(D, client_311("d"));
     world.send(D, publish2(1, "u", ""), "D PUBREC 1");
 }
@@ -328,7 +328,7 @@ fn a_keep_alive_that_is_too_long_is_replaced() {
 }
 
 #[test] // MQTT-3.1.2-28
-fn response_information_is_told_to_those_who_ask() {
+fn connack_has_response_information_if_the_client_requests_it() {
     let mut world = limited(|config| config.response_information = Some("reply/%c".into()));
     let asking = |client_id, ask| {
         let mut connect = client(client_id);
@@ -348,7 +348,7 @@ fn response_information_is_told_to_those_who_ask() {
 }
 
 #[test]
-fn a_payload_that_is_not_what_it_says_is_refused_if_that_is_checked() {
+fn a_payload_that_contradicts_its_format_is_refused_if_the_check_is_on() {
     let mut world = limited(|config| config.payload_format_checked = true);
     world.join(A, client("a"));
     let invalid = |mut publish: broker::packet::publish::PublishPacket| {

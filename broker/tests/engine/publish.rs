@@ -1,11 +1,11 @@
-//! PUBLISH from clients: the three QoS, Receive Maximum, topic aliases, and what is refused.
+//! PUBLISH from clients: QoS 0 to 2, Receive Maximum, topic aliases and refusals.
 
 use broker::packet::pubrel::PubRelPacket;
 use broker::{Config, ReasonCode};
 
 use crate::harness::*;
 
-/// A is there to publish, B has subscribed to everything with QoS 2.
+/// A publishes; B is subscribed to everything with QoS 2.
 fn publisher_and_subscriber() -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -14,7 +14,7 @@ fn publisher_and_subscriber() -> World {
     world
 }
 
-/// A is there to publish to a broker that sets it limits.
+/// A publishes to a broker that announces limits.
 fn limited(receive_maximum: u16, topic_alias_maximum: u16, limits: &str) -> World {
     let mut world = World::with(Config {
         receive_maximum,
@@ -52,7 +52,7 @@ fn qos_1_is_acknowledged_with_its_packet_identifier() {
 }
 
 #[test] // MQTT-4.3.2-5
-fn qos_1_sent_again_is_a_new_message_to_the_broker() {
+fn a_repeated_qos_1_message_is_a_new_message_to_the_broker() {
     let mut world = publisher_and_subscriber();
     world.send(
         A,
@@ -79,7 +79,7 @@ fn qos_2_is_delivered_once_and_released() {
 }
 
 #[test] // MQTT-4.3.3-10
-fn qos_2_sent_again_before_pubrel_is_acknowledged_and_not_delivered() {
+fn a_qos_2_message_repeated_before_pubrel_is_acknowledged_and_not_delivered() {
     let mut world = publisher_and_subscriber();
     world.send(
         A,
@@ -91,7 +91,7 @@ fn qos_2_sent_again_before_pubrel_is_acknowledged_and_not_delivered() {
 }
 
 #[test] // MQTT-4.3.3-12
-fn after_pubrel_the_packet_identifier_is_another_message() {
+fn after_pubrel_the_packet_identifier_is_of_a_new_message() {
     let mut world = publisher_and_subscriber();
     world.send(
         A,
@@ -107,7 +107,7 @@ fn after_pubrel_the_packet_identifier_is_another_message() {
 }
 
 #[test] // MQTT-3.1.2-5, MQTT-4.3.3-10
-fn qos_2_sent_again_on_a_new_connection_is_not_delivered_again() {
+fn a_qos_2_message_repeated_on_a_new_connection_is_not_delivered_again() {
     let mut world = publisher_and_subscriber();
     world.join(C, lasting("c", 100));
     world.send(
@@ -124,7 +124,7 @@ fn qos_2_sent_again_on_a_new_connection_is_not_delivered_again() {
 }
 
 #[test]
-fn a_client_that_lost_its_half_of_the_session_uses_packet_identifiers_anew() {
+fn a_client_without_session_state_may_reuse_packet_identifiers() {
     let mut world = publisher_and_subscriber();
     world.join(C, lasting("c", 100));
     world.send(
@@ -174,7 +174,7 @@ fn a_packet_identifier_that_a_qos_2_message_holds_is_in_use() {
 }
 
 #[test]
-fn a_message_that_nobody_wants_is_acknowledged_with_0x10() {
+fn a_message_without_subscribers_is_acknowledged_with_0x10() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.send(A, publish1(1, "t", "x"), "A PUBACK 1 NoMatchingSubscribers");
@@ -184,7 +184,7 @@ fn a_message_that_nobody_wants_is_acknowledged_with_0x10() {
 }
 
 #[test] // MQTT-3.3.4-7
-fn more_than_the_receive_maximum_at_once_is_0x93() {
+fn messages_above_the_receive_maximum_disconnect_with_0x93() {
     let mut world = limited(2, 0, "ReceiveMaximum=2");
     world.send(A, publish2(1, "t", "x"), "A PUBREC 1 NoMatchingSubscribers");
     world.send(A, publish2(2, "t", "x"), "A PUBREC 2 NoMatchingSubscribers");
@@ -199,7 +199,7 @@ fn more_than_the_receive_maximum_at_once_is_0x93() {
 }
 
 #[test] // MQTT-3.3.4-7
-fn a_qos_1_message_on_top_of_the_receive_maximum_is_0x93() {
+fn a_qos_1_message_above_the_receive_maximum_disconnects_with_0x93() {
     let mut world = limited(1, 0, "ReceiveMaximum=1");
     world.send(A, publish1(1, "t", "x"), "A PUBACK 1 NoMatchingSubscribers");
     world.send(A, publish2(2, "t", "x"), "A PUBREC 2 NoMatchingSubscribers");
@@ -225,7 +225,7 @@ fn pubcomp_makes_room_under_the_receive_maximum() {
 }
 
 #[test] // MQTT-4.9.0-1
-fn the_receive_maximum_counts_anew_on_each_connection() {
+fn each_connection_has_its_own_count_against_the_receive_maximum() {
     let limits = "ReceiveMaximum=1";
     let mut world = World::with(Config {
         receive_maximum: 1,
@@ -249,7 +249,7 @@ fn the_receive_maximum_counts_anew_on_each_connection() {
 }
 
 #[test] // MQTT-3.3.2-12
-fn a_topic_alias_stands_for_the_topic_it_came_with_last() {
+fn a_topic_alias_stands_for_its_latest_topic() {
     let mut world = limited(u16::MAX, 2, "TopicAliasMaximum=2");
     world.send(A, subscribe(1, "#", QOS0), "A SUBACK 1 GrantedQoS0");
     world.send(A, publish("t", "1").with_topic_alias(1), "A PUBLISH t 1");
@@ -261,7 +261,7 @@ fn a_topic_alias_stands_for_the_topic_it_came_with_last() {
 }
 
 #[test] // MQTT-3.3.2-9
-fn a_topic_alias_above_the_maximum_is_0x94() {
+fn a_topic_alias_above_the_maximum_disconnects_with_0x94() {
     let mut world = limited(u16::MAX, 2, "TopicAliasMaximum=2");
     world.send(
         A,
@@ -278,7 +278,7 @@ fn a_topic_alias_above_the_maximum_is_0x94() {
 }
 
 #[test] // MQTT-3.3.2-8
-fn a_topic_alias_of_0_is_0x94() {
+fn a_topic_alias_of_0_disconnects_with_0x94() {
     let mut world = publisher_and_subscriber();
     let publish = [0x30, 7, 0, 1, b't', 3, 0x23, 0, 0];
     world.send_bytes(
@@ -289,14 +289,14 @@ fn a_topic_alias_of_0_is_0x94() {
 }
 
 #[test]
-fn a_topic_alias_without_topic_yet_is_a_protocol_error() {
+fn an_unknown_topic_alias_without_a_topic_is_a_protocol_error() {
     let mut world = limited(u16::MAX, 2, "TopicAliasMaximum=2");
     world.send(A, publish("t", "x").with_topic_alias(1), "");
     world.send(A, publish("", "x").with_topic_alias(2), PROTOCOL_ERROR);
 }
 
 #[test] // MQTT-3.3.2-7
-fn topic_aliases_are_forgotten_with_the_connection() {
+fn topic_aliases_of_a_client_end_with_its_connection() {
     let limits = "TopicAliasMaximum=2";
     let mut world = World::with(Config {
         topic_alias_maximum: 2,
@@ -330,7 +330,7 @@ fn a_publish_without_topic_and_alias_is_a_protocol_error() {
 }
 
 #[test] // MQTT-3.3.2-4, MQTT-3.3.2-15, MQTT-3.3.2-16, MQTT-3.3.2-17, MQTT-3.3.2-18, MQTT-3.3.2-20
-fn properties_of_the_message_arrive_unaltered_and_in_order() {
+fn properties_of_a_message_arrive_unaltered_and_in_order() {
     let mut world = publisher_and_subscriber();
     let request = publish("t", "x")
         .with_payload_format_indicator(true)
@@ -348,13 +348,13 @@ fn properties_of_the_message_arrive_unaltered_and_in_order() {
 }
 
 #[test]
-fn an_empty_payload_is_a_message_too() {
+fn a_message_with_an_empty_payload_is_delivered() {
     let mut world = publisher_and_subscriber();
     world.send(A, publish1(1, "t", ""), "B PUBLISH t qos1 #1\nA PUBACK 1");
 }
 
 #[test] // MQTT-3.3.1-3
-fn dup_and_retain_of_the_publisher_are_not_passed_on() {
+fn dup_and_retain_of_the_publisher_are_not_forwarded() {
     let mut world = publisher_and_subscriber();
     world.send(
         A,

@@ -1,4 +1,4 @@
-//! Xorshift: random enough, and the same everywhere.
+//! Xorshift: a small generator with the same numbers on every platform.
 
 pub(crate) struct Random(u64);
 

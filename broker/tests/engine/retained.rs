@@ -1,4 +1,4 @@
-//! Retained messages, and which of them a new subscription gets.
+//! Retained messages, and their delivery to new subscriptions.
 
 use broker::packet::publish::PublishPacket;
 use broker::packet::subscribe::{RetainHandling, SubscriptionOptions};
@@ -16,7 +16,7 @@ fn handling(retain_handling: RetainHandling) -> SubscriptionOptions {
     }
 }
 
-/// A has published, B is there to subscribe.
+/// A has published; B is connected and not subscribed.
 fn publisher_and_newcomer(messages: &[PublishPacket]) -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -28,7 +28,7 @@ fn publisher_and_newcomer(messages: &[PublishPacket]) -> World {
 }
 
 #[test] // MQTT-3.3.1-5, MQTT-3.3.1-8, MQTT-3.3.1-9
-fn the_last_retained_message_of_a_topic_goes_to_those_who_subscribe_later() {
+fn later_subscribers_get_the_last_retained_message_of_a_topic() {
     let mut world =
         publisher_and_newcomer(&[retain("t", "1"), retain("t", "2"), publish("t", "3")]);
     world.send(
@@ -46,7 +46,7 @@ fn the_last_retained_message_of_a_topic_goes_to_those_who_subscribe_later() {
 }
 
 #[test] // MQTT-3.3.1-9
-fn every_topic_that_matches_has_its_retained_message() {
+fn a_subscription_gets_the_retained_message_of_every_matching_topic() {
     let mut world = publisher_and_newcomer(&[
         retain("b", "b"),
         retain("a", "a"),
@@ -69,7 +69,7 @@ fn every_topic_that_matches_has_its_retained_message() {
 }
 
 #[test] // MQTT-3.3.1-6, MQTT-3.3.1-7
-fn an_empty_retained_message_removes_the_one_there_is_and_is_delivered_itself() {
+fn an_empty_retained_message_is_delivered_and_removes_the_retained_one() {
     let mut world = publisher_and_newcomer(&[retain("t", "x")]);
     world.subscribe(A, "u", QOS0);
     world.send(A, retain("t", ""), "");
@@ -79,7 +79,7 @@ fn an_empty_retained_message_removes_the_one_there_is_and_is_delivered_itself() 
 }
 
 #[test]
-fn a_retained_message_comes_with_the_lower_qos() {
+fn a_retained_message_is_sent_with_the_lower_qos() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.send(
@@ -163,7 +163,7 @@ fn a_retained_message_has_the_identifier_of_its_subscription() {
 }
 
 #[test] // MQTT-3.8.3-3
-fn no_local_keeps_a_clients_own_retained_messages_away() {
+fn with_no_local_a_client_does_not_get_its_own_retained_messages() {
     let mut world = publisher_and_newcomer(&[retain("t", "x")]);
     let no_local = SubscriptionOptions {
         no_local: true,
@@ -182,7 +182,7 @@ fn no_local_keeps_a_clients_own_retained_messages_away() {
 }
 
 #[test]
-fn a_session_that_goes_on_gets_no_retained_messages_again() {
+fn a_resumed_session_gets_no_retained_messages_again() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.subscribe(A, "t", QOS0);
@@ -193,7 +193,7 @@ fn a_session_that_goes_on_gets_no_retained_messages_again() {
 }
 
 #[test]
-fn a_retained_message_is_one_message_in_flight_like_others() {
+fn retained_messages_respect_the_receive_maximum_and_are_sent_again() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.send(

@@ -1,4 +1,4 @@
-//! Sessions: how they go on, how they end, how they are taken over.
+//! Sessions: resumption, end and takeover.
 
 use broker::packet::disconnect::DisconnectPacket;
 use broker::{BrokerEvent, Config, Packet};
@@ -8,7 +8,7 @@ use crate::harness::*;
 const NEVER: u32 = u32::MAX;
 
 #[test] // MQTT-3.1.2-5, MQTT-3.2.2-3
-fn a_session_goes_on_with_its_subscriptions() {
+fn a_resumed_session_has_its_subscriptions() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.subscribe(A, "t", QOS1);
@@ -65,7 +65,7 @@ fn a_session_ends_when_its_expiry_interval_has_passed() {
 }
 
 #[test] // MQTT-4.1.0-2
-fn an_expired_session_is_gone_even_if_the_timer_is_late() {
+fn an_expired_session_is_not_resumed_before_its_late_timer() {
     let mut world = World::new();
     world.join(A, lasting("a", 10));
     world.gone(A, "");
@@ -86,7 +86,7 @@ fn a_session_does_not_expire_while_its_client_is_connected() {
 }
 
 #[test]
-fn an_expiry_interval_of_0xffffffff_never_ends() {
+fn a_session_with_expiry_interval_0xffffffff_never_expires() {
     let mut world = World::new();
     world.join(A, lasting("a", NEVER));
     world.gone(A, "");
@@ -96,7 +96,7 @@ fn an_expiry_interval_of_0xffffffff_never_ends() {
 }
 
 #[test]
-fn the_expiry_interval_is_the_one_of_the_last_connect() {
+fn the_last_connect_gives_the_expiry_interval() {
     let mut world = World::new();
     world.join(A, lasting("a", 100));
     world.gone(A, "");
@@ -202,7 +202,7 @@ fn taking_over_with_clean_start_starts_a_new_session() {
 }
 
 #[test]
-fn taking_over_a_session_that_was_to_end_with_its_connection_starts_a_new_one() {
+fn taking_over_a_session_with_expiry_interval_0_starts_a_new_one() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.subscribe(A, "t", QOS1);
@@ -217,7 +217,7 @@ fn taking_over_a_session_that_was_to_end_with_its_connection_starts_a_new_one() 
 }
 
 #[test]
-fn places_of_ended_sessions_do_not_mix_up_their_successors() {
+fn a_session_in_the_slot_of_an_ended_one_has_none_of_its_state() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.subscribe(A, "a", QOS0);

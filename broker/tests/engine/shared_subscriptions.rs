@@ -31,7 +31,7 @@ fn members_take_turns() {
 }
 
 #[test]
-fn a_member_that_takes_no_more_is_passed_over() {
+fn a_member_at_its_receive_maximum_is_skipped() {
     let mut world = group();
     let mut slow = client("d");
     slow.properties.set_receive_maximum(1);
@@ -70,7 +70,7 @@ fn a_member_that_takes_no_more_is_passed_over() {
 }
 
 #[test]
-fn groups_and_other_subscriptions_get_their_own_copy() {
+fn each_group_and_each_other_subscription_gets_its_own_copy() {
     let mut world = group();
     world.join(D, client("d"));
     let many = SubscribePacket::new(1)
@@ -133,7 +133,7 @@ fn unsubscribing_leaves_the_group() {
 }
 
 #[test]
-fn a_qos_1_message_moves_on_when_its_member_is_lost() {
+fn a_qos_1_message_of_a_lost_member_goes_to_another_one() {
     let mut world = group();
     world.send(
         A,
@@ -142,12 +142,12 @@ fn a_qos_1_message_moves_on_when_its_member_is_lost() {
     );
     world.gone(B, "C PUBLISH t x qos1 #1");
     world.rejoin(B, lasting("b", 100));
-    // Late, but not wrong: it may have been on its way.
+    // A late acknowledgement is valid.
     world.send(B, puback(1), "");
 }
 
 #[test] // MQTT-4.8.2-4, MQTT-4.8.2-5
-fn a_qos_2_message_that_was_sent_stays_with_its_member_and_ends_with_it() {
+fn a_sent_qos_2_message_stays_with_its_member_and_ends_with_its_session() {
     let mut world = group();
     world.send(
         A,
@@ -166,7 +166,7 @@ fn a_qos_2_message_that_was_sent_stays_with_its_member_and_ends_with_it() {
 }
 
 #[test]
-fn queued_messages_of_a_lost_member_move_to_another() {
+fn queued_messages_of_a_lost_member_go_to_another_one() {
     let mut world = World::new();
     world.join(A, client("a"));
     let mut slow = lasting("b", 100);
@@ -186,7 +186,7 @@ fn queued_messages_of_a_lost_member_move_to_another() {
 }
 
 #[test]
-fn messages_wait_for_a_group_that_is_away_and_outlive_a_member() {
+fn messages_for_an_absent_group_wait_and_outlive_a_member() {
     let mut world = group();
     world.gone(C, "");
     world.gone(B, "");
@@ -232,7 +232,7 @@ fn wildcards_of_a_shared_filter_do_not_match_dollar_topics() {
     world.send(A, publish("x/a", "2"), "A PUBLISH x/a 2");
 }
 
-/// Members of one group that come, go and acknowledge as they like; all have sessions that last.
+/// Members of one group that connect, disconnect and acknowledge at random. Their sessions outlive their connections.
 struct Crowd {
     broker: Stored,
     now: Time,
@@ -240,7 +240,7 @@ struct Crowd {
     connected: [bool; 3],
     /// The packets that each member has to answer on its connection.
     unanswered: [Vec<Packet>; 3],
-    /// How often each message was sent for the first time, and its QoS.
+    /// The QoS of each message, and the number of its sends without DUP.
     sent: BTreeMap<String, (QoS, u32)>,
 }
 

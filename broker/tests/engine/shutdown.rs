@@ -1,4 +1,4 @@
-//! The end of the server, as its clients see it.
+//! Shutdown of the broker.
 
 use broker::access::{Access, AllowAll, Client, Entropy, Exchange, Login, Step};
 use broker::{Input, ReasonCode, TopicFilter, TopicName};
@@ -7,7 +7,7 @@ use mqtt5_protocol::WillMessage;
 use crate::harness::*;
 
 #[test]
-fn every_client_hears_why_if_its_version_can_say_it() {
+fn shutdown_sends_a_reason_to_every_client_whose_version_has_one() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.join(B, client_311("b"));
@@ -25,7 +25,7 @@ fn every_client_hears_why_if_its_version_can_say_it() {
 }
 
 #[test]
-fn sessions_and_wills_go_on_as_after_any_connection_that_is_closed() {
+fn shutdown_treats_sessions_and_wills_as_closed_connections_do() {
     let mut world = World::new();
     world.join(A, with_will(client("a"), WillMessage::new("will", "now")));
     let mut late = WillMessage::new("will", "later");
@@ -44,12 +44,12 @@ fn sessions_and_wills_go_on_as_after_any_connection_that_is_closed() {
          C closed ServerShuttingDown",
     );
     assert_eq!(world.stats().sessions, 2);
-    // The broker is still there: who comes back finds its session.
+    // The broker still runs, so a client that reconnects has its session.
     world.rejoin(C, lasting("c", 100));
     world.wait_ms(20_000, "C PUBLISH will later");
 }
 
-/// Knows a method that never comes to an end.
+/// Has an authentication method that never ends.
 #[derive(Debug)]
 struct Endless;
 
@@ -78,7 +78,7 @@ impl Access for Endless {
 }
 
 #[test] // MQTT-3.14.0-1
-fn a_client_that_is_not_accepted_yet_has_no_disconnect_but_a_refusal() {
+fn shutdown_refuses_a_client_that_is_authenticating() {
     let mut world = World::with_access(plain_config(), Endless);
     let mut connect = client("a");
     connect

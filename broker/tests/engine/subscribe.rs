@@ -1,4 +1,4 @@
-//! SUBSCRIBE, UNSUBSCRIBE, and which copy of a message a subscriber gets.
+//! SUBSCRIBE, UNSUBSCRIBE, and the copy of a message that a subscriber gets.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::subscribe::{SubscribePacket, SubscriptionOptions, TopicFilter};
@@ -25,7 +25,7 @@ fn retain_as_published(qos: broker::QoS) -> SubscriptionOptions {
     }
 }
 
-/// A and B are there.
+/// A and B are connected.
 fn two_clients() -> World {
     let mut world = World::new();
     world.join(A, client("a"));
@@ -49,7 +49,7 @@ fn suback_has_one_reason_code_for_each_filter_in_order() {
 }
 
 #[test]
-fn a_message_reaches_the_subscriptions_that_match_only() {
+fn a_message_reaches_matching_subscriptions_only() {
     let mut world = two_clients();
     world.subscribe(A, "a/+/c", QOS0);
     world.subscribe(B, "a/#", QOS0);
@@ -63,7 +63,7 @@ fn a_message_reaches_the_subscriptions_that_match_only() {
 }
 
 #[test] // MQTT-4.7.2-1
-fn wildcards_in_front_do_not_match_topics_that_start_with_a_dollar() {
+fn leading_wildcards_do_not_match_topics_that_start_with_a_dollar() {
     let mut world = two_clients();
     world.subscribe(A, "#", QOS0);
     world.subscribe(A, "+/b", QOS0);
@@ -85,7 +85,7 @@ fn topics_are_compared_byte_by_byte() {
 }
 
 #[test] // MQTT-3.8.4-8
-fn a_message_comes_with_the_lower_of_its_qos_and_the_granted_one() {
+fn a_message_is_sent_with_the_lower_of_its_qos_and_the_granted_one() {
     for (granted, packets) in [
         (QOS0, ["B PUBLISH t 0", "B PUBLISH t 1", "B PUBLISH t 2"]),
         (
@@ -115,7 +115,7 @@ fn a_message_comes_with_the_lower_of_its_qos_and_the_granted_one() {
 }
 
 #[test] // MQTT-3.3.4-2
-fn subscriptions_that_overlap_give_one_copy_with_the_highest_qos() {
+fn overlapping_subscriptions_send_one_copy_with_the_highest_qos() {
     let mut world = two_clients();
     world.subscribe(B, "t/+", QOS1);
     world.subscribe(B, "t/#", QOS2);
@@ -134,7 +134,7 @@ fn subscriptions_that_overlap_give_one_copy_with_the_highest_qos() {
 }
 
 #[test] // MQTT-3.3.4-3, MQTT-3.3.4-4
-fn one_copy_has_the_identifiers_of_all_subscriptions_that_match() {
+fn one_copy_has_the_identifiers_of_all_matching_subscriptions() {
     let mut world = two_clients();
     for (filter, id) in [
         ("t/+", Some(10)),
@@ -184,7 +184,7 @@ fn subscribing_again_replaces_the_subscription() {
 }
 
 #[test]
-fn subscription_identifiers_live_as_long_as_the_session() {
+fn subscription_identifiers_last_as_long_as_the_session() {
     let mut world = two_clients();
     world.join(C, lasting("c", 100));
     world.send(
@@ -208,7 +208,7 @@ fn subscription_identifiers_live_as_long_as_the_session() {
 }
 
 #[test] // MQTT-3.8.3-3
-fn no_local_keeps_a_clients_own_messages_away() {
+fn with_no_local_a_client_does_not_get_its_own_messages() {
     let mut world = two_clients();
     world.send(
         A,
@@ -224,7 +224,7 @@ fn no_local_keeps_a_clients_own_messages_away() {
 }
 
 #[test] // MQTT-3.8.3-3
-fn no_local_concerns_its_own_subscription_only() {
+fn no_local_affects_only_its_subscription() {
     let mut world = two_clients();
     world.send(
         A,
@@ -244,7 +244,7 @@ fn no_local_concerns_its_own_subscription_only() {
 }
 
 #[test] // MQTT-3.3.1-12, MQTT-3.3.1-13
-fn retain_arrives_as_published_only_where_that_is_wanted() {
+fn retain_is_forwarded_only_with_retain_as_published() {
     let mut world = two_clients();
     world.subscribe(A, "t", QOS0);
     world.send(
@@ -323,7 +323,7 @@ fn an_invalid_filter_ends_the_connection_with_the_reason() {
 }
 
 #[test] // MQTT-4.7.1-1, MQTT-4.7.1-2, MQTT-4.7.3-1, MQTT-4.8.2-1, MQTT-4.8.2-2
-fn one_that_is_no_filter_spoils_all_that_are_asked_for_with_it() {
+fn one_invalid_filter_refuses_the_whole_packet() {
     for (filter, why) in NO_FILTERS {
         let many = subscribe(1, "new", QOS1).add_filter(filter, QOS1);
         let fewer = unsubscribe(1, "old").add_filter(filter);
@@ -366,7 +366,7 @@ fn unsuback_has_one_reason_code_for_each_filter_in_order() {
 }
 
 #[test]
-fn unsubscribing_concerns_one_client_only() {
+fn unsubscribing_affects_one_client_only() {
     let mut world = two_clients();
     world.subscribe(A, "t", QOS0);
     world.subscribe(B, "t", QOS0);
@@ -375,7 +375,7 @@ fn unsubscribing_concerns_one_client_only() {
 }
 
 #[test] // MQTT-3.10.4-3
-fn messages_on_their_way_survive_unsubscribing() {
+fn messages_in_flight_survive_unsubscribing() {
     let mut world = two_clients();
     let mut one_at_a_time = client("c");
     one_at_a_time.properties.set_receive_maximum(1);
@@ -420,7 +420,7 @@ fn words(properties: &Properties) -> Option<&str> {
 }
 
 #[test] // MQTT-3.1.2-29, MQTT-3.9.2-1, MQTT-3.11.2-1
-fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
+fn refused_filters_have_a_reason_string_if_the_client_requests_it_and_it_fits() {
     let explained = |connect: ConnectPacket| {
         let mut world = World::with(Config {
             session_subscriptions_max: 1,
@@ -455,7 +455,7 @@ fn refused_filters_are_explained_to_those_who_want_it_and_can_take_it() {
     // Each reason once, in the order of the filters.
     let suback = "this filter is too long or has too many levels; \
                   there is no room for another subscription";
-    let unsuback = "a message of this identifier is not released";
+    let unsuback = "an unreleased message has this identifier";
     let expected = [suback, unsuback].map(|text| Some(text.to_owned()));
     assert_eq!(explained(client("a")), expected);
     let mut small = client("a");

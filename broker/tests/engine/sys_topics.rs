@@ -1,4 +1,4 @@
-//! `$SYS`.
+//! Statistics under `$SYS`.
 
 use broker::Config;
 
@@ -53,7 +53,7 @@ fn clients_cannot_publish_statistics() {
 }
 
 #[test]
-fn without_an_interval_there_are_none() {
+fn without_an_interval_no_statistics_are_published() {
     let mut world = World::new();
     world.join(A, client("a"));
     world.send(A, subscribe(1, "$SYS/#", QOS0), "A SUBACK 1 GrantedQoS0");
@@ -62,7 +62,7 @@ fn without_an_interval_there_are_none() {
 }
 
 #[test]
-fn statistics_take_no_room_from_what_clients_retain() {
+fn statistics_do_not_count_against_the_limit_of_retained_messages() {
     let mut world = World::with(Config {
         sys_interval_s: 10,
         retained_messages_max: 1,
@@ -84,7 +84,7 @@ fn statistics_take_no_room_from_what_clients_retain() {
     world.send(A, retained(2, "u", ""), "A PUBACK 2 NoMatchingSubscribers");
     world.send(A, retained(3, "u", "1"), "A PUBACK 3 QuotaExceeded");
     world.send(A, retained(4, "t", "123456"), "A PUBACK 4 QuotaExceeded");
-    // They are published again, longer than before, and change nothing.
+    // The next statistics are longer, and still do not count against the limit.
     world.wait_ms(100_000, "");
     world.send(A, retained(5, "u", "1"), "A PUBACK 5 QuotaExceeded");
     world.send(A, retained(6, "t", ""), "A PUBACK 6 NoMatchingSubscribers");

@@ -1,4 +1,4 @@
-//! Topic aliases that the broker uses towards a client.
+//! Topic aliases from the broker to a client.
 
 use broker::Config;
 use broker::packet::connect::ConnectPacket;
@@ -19,7 +19,7 @@ fn world(maximum: u16) -> World {
 }
 
 #[test] // MQTT-3.1.2-27
-fn a_client_that_allows_none_gets_none() {
+fn a_client_without_a_topic_alias_maximum_gets_no_alias() {
     let mut world = world(0);
     world.send(B, publish("t", "1"), "A PUBLISH t 1");
     world.send(B, publish("t", "2"), "A PUBLISH t 2");
@@ -39,7 +39,7 @@ fn topics_get_aliases_up_to_the_clients_maximum() {
 }
 
 #[test] // MQTT-3.1.2-26
-fn when_all_aliases_are_given_away_a_new_topic_takes_the_one_longest_unused() {
+fn a_new_topic_gets_the_least_recently_used_alias() {
     let mut world = world(2);
     world.send(B, publish("t", "1"), "A PUBLISH t 1 TopicAlias=1");
     world.send(B, publish("u", "2"), "A PUBLISH u 2 TopicAlias=2");
@@ -51,7 +51,7 @@ fn when_all_aliases_are_given_away_a_new_topic_takes_the_one_longest_unused() {
 }
 
 #[test] // MQTT-3.3.2-7
-fn aliases_end_with_the_connection() {
+fn topic_aliases_of_the_broker_end_with_the_connection() {
     let mut world = World::new();
     world.join(A, with_aliases(lasting("a", 100), 1));
     world.subscribe(A, "t", QOS1);
@@ -76,7 +76,7 @@ fn aliases_end_with_the_connection() {
 }
 
 #[test]
-fn the_configuration_may_want_fewer() {
+fn the_configuration_may_lower_the_number_of_aliases() {
     let mut world = World::with(Config {
         outbound_topic_alias_maximum: 1,
         ..plain_config()
@@ -88,7 +88,7 @@ fn the_configuration_may_want_fewer() {
 }
 
 #[test] // MQTT-3.1.2-24
-fn an_alias_that_would_make_the_packet_too_large_is_left_out() {
+fn an_alias_that_makes_the_packet_too_large_is_omitted() {
     let mut world = World::new();
     let mut small = with_aliases(client("a"), 9);
     small.properties.set_maximum_packet_size(9);

@@ -1,4 +1,4 @@
-//! Clients of MQTT 3.1.1 and 3.1, by themselves and together with those of 5.0.
+//! Clients of MQTT 3.1.1 and 3.1, alone and together with clients of 5.0.
 
 use broker::codec::{self, ProtocolVersion};
 use broker::packet::disconnect::DisconnectPacket;
@@ -32,7 +32,7 @@ fn a_clean_session_ends_with_its_connection_and_another_one_lasts() {
 }
 
 #[test]
-fn a_session_lasts_no_longer_than_any_other_may() {
+fn the_maximum_expiry_interval_bounds_sessions_of_3_1_1() {
     let mut world = World::with(Config {
         session_expiry_interval_max_s: 10,
         ..plain_config()
@@ -46,7 +46,7 @@ fn a_session_lasts_no_longer_than_any_other_may() {
 }
 
 #[test]
-fn messages_pass_between_versions_with_what_each_has_a_place_for() {
+fn messages_between_versions_keep_the_fields_of_the_receivers_version() {
     let mut world = World::new();
     world.join(A, client_311("a"));
     world.join(B, client("b"));
@@ -68,14 +68,14 @@ fn messages_pass_between_versions_with_what_each_has_a_place_for() {
     world.send(A, pubcomp(1), "");
     world.send(
         B,
-        publish1(8, "nobody", ""),
+        publish1(8, "unsubscribed", ""),
         "B PUBACK 8 NoMatchingSubscribers",
     );
-    world.send(A, publish1(8, "nobody", ""), "A PUBACK 8");
+    world.send(A, publish1(8, "unsubscribed", ""), "A PUBACK 8");
 }
 
 #[test]
-fn a_topic_alias_is_resolved_for_those_who_know_none() {
+fn a_topic_alias_is_resolved_for_a_client_of_3_1_1() {
     let mut world = World::with(Config {
         topic_alias_maximum: 1,
         ..plain_config()
@@ -88,7 +88,7 @@ fn a_topic_alias_is_resolved_for_those_who_know_none() {
 }
 
 #[test] // 3.1.1/MQTT-3.9.3-2, 3.1.1/MQTT-3.10.4-5
-fn suback_knows_one_failure() {
+fn suback_of_3_1_1_has_one_failure_code() {
     let mut world = World::with(Config {
         topic_levels_max: 2,
         ..plain_config()
@@ -103,7 +103,7 @@ fn suback_knows_one_failure() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.3-6, 3.1.1/MQTT-3.1.3-7, 3.1.1/MQTT-3.1.3-8, 3.1.1/MQTT-3.1.3-9, 3.1.1/MQTT-3.2.2-4, 3.1.1/MQTT-3.2.2-5
-fn an_empty_identifier_is_taken_for_a_clean_session_only() {
+fn an_empty_identifier_is_accepted_with_clean_session_only() {
     let mut world = World::new();
     world.join(A, client_311(""));
     world.connect(
@@ -115,7 +115,7 @@ fn an_empty_identifier_is_taken_for_a_clean_session_only() {
 }
 
 #[test] // 3.1.1/MQTT-4.8.0-1
-fn errors_close_the_connection_without_a_word() {
+fn errors_close_the_connection_without_a_packet() {
     for (bytes, reason) in [
         // SUBSCRIBE with No Local, PUBLISH without topic, PUBACK with a reason code, AUTH, CONNACK.
         (&[0x82, 6, 0, 1, 0, 1, b'a', 4][..], "ProtocolError"),
@@ -131,7 +131,7 @@ fn errors_close_the_connection_without_a_word() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.4-2
-fn a_takeover_tells_only_those_who_can_be_told() {
+fn a_takeover_sends_disconnect_only_to_mqtt_5() {
     let mut world = World::new();
     world.join(A, client_311("a"));
     world.connect(
@@ -181,7 +181,7 @@ fn mqtt_3_1_is_served_like_3_1_1() {
 }
 
 #[test]
-fn requests_of_3_1_may_come_again_with_dup_and_are_answered_again() {
+fn repeated_requests_of_3_1_with_dup_are_answered_again() {
     let mut world = World::new();
     world.join(A, client_31("a"));
     for first in [0x82, 0x8A] {
@@ -202,7 +202,7 @@ fn requests_of_3_1_may_come_again_with_dup_and_are_answered_again() {
 }
 
 #[test] // 3.1.1/MQTT-3.6.1-1, 3.1.1/MQTT-3.8.1-1, 3.1.1/MQTT-3.10.1-1
-fn requests_of_3_1_1_and_5_0_have_no_dup() {
+fn requests_of_3_1_1_and_5_0_with_dup_are_malformed() {
     for bytes in [
         &b"\x6A\x02\x00\x01"[..],
         b"\x8A\x06\x00\x01\x00\x01t\x00",
@@ -244,13 +244,13 @@ fn a_client_of_3_1_has_an_identifier_of_1_to_23_characters() {
         codec::encode(connack, ProtocolVersion::V31, &mut bytes).unwrap();
         assert_eq!(bytes, b"\x20\x02\x00\x02");
     }
-    // Later versions take a longer one.
+    // Later versions accept a longer one.
     world.join(A, client_311(&"a".repeat(24)));
     world.join(B, client(&"b".repeat(24)));
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-2, 3.1.1/MQTT-3.2.2-5
-fn older_levels_and_names_that_do_not_fit_are_refused_with_return_code_1() {
+fn other_protocol_levels_and_names_are_refused_with_return_code_1() {
     for connect in [
         &[
             0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 3, 2, 0, 0, 0, 1, b'a',
@@ -274,7 +274,7 @@ fn older_levels_and_names_that_do_not_fit_are_refused_with_return_code_1() {
 }
 
 #[test] // 3.1.1/MQTT-3.1.2-22, 3.1.1/MQTT-3.1.4-1
-fn a_connect_that_is_malformed_has_no_answer() {
+fn a_malformed_connect_gets_no_answer() {
     let password_alone = [
         0x10, 16, 0, 4, b'M', b'Q', b'T', b'T', 4, 0x42, 0, 0, 0, 1, b'a', 0, 1, b'p',
     ];
@@ -284,7 +284,7 @@ fn a_connect_that_is_malformed_has_no_answer() {
 }
 
 #[test]
-fn the_number_of_a_closed_connection_may_come_back_in_another_version() {
+fn the_number_of_a_closed_connection_may_be_reused_with_another_version() {
     let mut world = World::new();
     world.join(A, client_311("a"));
     world.check(Input::Gone(A), "");

@@ -1,4 +1,4 @@
-//! Wills: when they are published, when not, and as what.
+//! Wills: the time and the properties of their publication, and their removal.
 
 use broker::packet::connect::ConnectPacket;
 use broker::packet::disconnect::DisconnectPacket;
@@ -19,7 +19,7 @@ fn mortal(delay_s: u32, expiry_interval_s: u32) -> ConnectPacket {
     with_will(lasting("a", expiry_interval_s), will(delay_s))
 }
 
-/// B watches wills, A has one.
+/// B is subscribed to wills; A has a will.
 fn watched(connect: ConnectPacket) -> World {
     let mut world = World::new();
     world.join(B, client("b"));
@@ -39,7 +39,7 @@ fn a_lost_connection_publishes_the_will() {
 }
 
 #[test] // MQTT-3.14.4-3, MQTT-3.1.2-10
-fn a_normal_disconnect_drops_the_will() {
+fn a_normal_disconnect_removes_the_will() {
     let mut world = watched(mortal(0, 100));
     world.leave(A);
     world.wait_ms(200_000, "");
@@ -80,7 +80,7 @@ fn a_protocol_error_publishes_the_will() {
 }
 
 #[test] // MQTT-3.1.2-8
-fn a_disconnect_that_is_refused_publishes_the_will() {
+fn an_invalid_disconnect_publishes_the_will() {
     let mut world = watched(mortal(0, 0));
     world.send(
         A,
@@ -92,7 +92,7 @@ fn a_disconnect_that_is_refused_publishes_the_will() {
 }
 
 #[test] // MQTT-3.1.2-8, MQTT-3.1.2-22
-fn a_keep_alive_that_ran_out_publishes_the_will() {
+fn a_keep_alive_timeout_publishes_the_will() {
     let mut connect = mortal(0, 0);
     connect.keep_alive = 2;
     let mut world = watched(connect);
@@ -105,7 +105,7 @@ fn a_keep_alive_that_ran_out_publishes_the_will() {
 }
 
 #[test] // MQTT-3.1.2-8
-fn a_will_waits_for_its_delay() {
+fn a_will_is_published_after_its_delay() {
     let mut world = watched(mortal(10, 100));
     world.gone(A, "");
     assert_eq!(world.ms_to_timeout(), Some(10_000));
@@ -115,7 +115,7 @@ fn a_will_waits_for_its_delay() {
 }
 
 #[test] // MQTT-3.1.2-8
-fn a_will_does_not_wait_longer_than_its_session() {
+fn a_will_is_published_at_the_latest_when_its_session_ends() {
     let mut world = watched(mortal(100, 10));
     world.gone(A, "");
     world.wait_ms(9_999, "");
@@ -124,14 +124,14 @@ fn a_will_does_not_wait_longer_than_its_session() {
 }
 
 #[test] // MQTT-3.1.2-8
-fn a_delay_without_a_session_that_lasts_is_no_delay() {
+fn a_will_of_a_session_with_expiry_interval_0_has_no_delay() {
     let mut world = watched(mortal(5, 0));
     world.gone(A, WILL);
     world.wait_ms(10_000, "");
 }
 
 #[test]
-fn a_will_and_a_session_that_end_together_give_one_message() {
+fn a_will_due_at_the_end_of_its_session_is_published_once() {
     let mut world = watched(mortal(10, 10));
     world.gone(A, "");
     world.wait_ms(10_000, WILL);
@@ -139,7 +139,7 @@ fn a_will_and_a_session_that_end_together_give_one_message() {
 }
 
 #[test]
-fn a_session_that_never_expires_still_has_its_will() {
+fn the_will_of_a_session_that_never_expires_is_published() {
     let mut world = watched(mortal(10, NEVER));
     world.gone(A, "");
     world.wait_ms(10_000, WILL);
@@ -147,7 +147,7 @@ fn a_session_that_never_expires_still_has_its_will() {
 }
 
 #[test]
-fn a_session_that_disconnect_0x04_ends_publishes_its_will_at_once() {
+fn disconnect_0x04_that_ends_the_session_publishes_the_will_at_once() {
     let mut world = watched(mortal(10, 100));
     world.send(
         A,
@@ -159,7 +159,7 @@ fn a_session_that_disconnect_0x04_ends_publishes_its_will_at_once() {
 }
 
 #[test] // MQTT-3.1.3-9
-fn coming_back_within_the_delay_cancels_the_will() {
+fn reconnecting_within_the_delay_cancels_the_will() {
     let mut world = watched(mortal(10, 100));
     world.gone(A, "");
     world.wait_ms(9_999, "");
@@ -170,7 +170,7 @@ fn coming_back_within_the_delay_cancels_the_will() {
 }
 
 #[test] // MQTT-3.1.3-9
-fn coming_back_after_the_delay_is_too_late_even_if_the_timer_is() {
+fn reconnecting_after_the_delay_publishes_the_will_even_if_the_timer_is_late() {
     let mut world = watched(mortal(10, 100));
     world.gone(A, "");
     world.pass_ms(10_000);
@@ -179,7 +179,7 @@ fn coming_back_after_the_delay_is_too_late_even_if_the_timer_is() {
 }
 
 #[test] // MQTT-3.1.2-8
-fn coming_back_with_clean_start_ends_the_session_and_publishes_its_will() {
+fn reconnecting_with_clean_start_ends_the_session_and_publishes_its_will() {
     let mut world = watched(mortal(10, 100));
     world.gone(A, "");
     world.connect(
@@ -192,7 +192,7 @@ fn coming_back_with_clean_start_ends_the_session_and_publishes_its_will() {
 }
 
 #[test] // MQTT-3.1.4-3
-fn a_take_over_publishes_a_will_without_delay() {
+fn a_takeover_publishes_a_will_without_delay() {
     let mut world = watched(mortal(0, 100));
     world.connect(
         C,
@@ -205,7 +205,7 @@ fn a_take_over_publishes_a_will_without_delay() {
 }
 
 #[test] // MQTT-3.1.3-9, MQTT-3.1.4-3
-fn a_take_over_within_the_delay_cancels_the_will() {
+fn a_takeover_within_the_delay_cancels_the_will() {
     let mut world = watched(mortal(10, 100));
     world.connect(
         C,
@@ -218,7 +218,7 @@ fn a_take_over_within_the_delay_cancels_the_will() {
 }
 
 #[test] // MQTT-3.1.4-3
-fn a_take_over_with_clean_start_publishes_the_will_in_spite_of_its_delay() {
+fn a_takeover_with_clean_start_publishes_a_delayed_will_at_once() {
     let mut world = watched(mortal(10, 100));
     world.connect(
         C,
@@ -231,7 +231,7 @@ fn a_take_over_with_clean_start_publishes_the_will_in_spite_of_its_delay() {
 }
 
 #[test]
-fn the_will_is_the_one_of_the_last_connect() {
+fn the_last_connect_gives_the_will() {
     let mut world = watched(mortal(0, 100));
     world.leave(A);
     world.rejoin(
@@ -267,7 +267,7 @@ fn a_will_keeps_its_properties_and_the_order_of_its_user_properties() {
 }
 
 #[test] // MQTT-3.1.2-14, MQTT-3.1.2-15
-fn a_will_is_retained_only_if_it_says_so() {
+fn a_will_is_retained_only_with_will_retain() {
     for (retain, retained) in [(false, ""), (true, "B PUBLISH will gone retain")] {
         let mut world = watched(with_will(client("a"), will(0).with_retain(retain)));
         world.gone(A, WILL);
@@ -301,7 +301,7 @@ fn an_expired_will_is_not_delivered() {
 }
 
 #[test]
-fn a_client_that_comes_back_finds_its_own_will() {
+fn a_client_that_reconnects_gets_its_own_retained_will() {
     let mut world = World::new();
     world.join(A, with_will(lasting("a", 100), will(1).with_qos(QOS1)));
     world.subscribe(A, "will", QOS1);
@@ -316,7 +316,7 @@ fn a_client_that_comes_back_finds_its_own_will() {
 }
 
 #[test]
-fn a_published_will_is_reported() {
+fn the_publication_of_a_will_is_reported() {
     let mut world = watched(mortal(0, 0));
     world.events();
     world.check(Input::Gone(A), WILL);

@@ -1,7 +1,7 @@
-//! The broker against a reference that is too simple to be wrong: subscriptions are a list, topics are matched level by
-//! level, sessions are plain maps. Random commands go to both; what each client gets must be what the reference says.
+//! Compares the broker with a simple reference: subscriptions are a list, topics are matched level by level, sessions are
+//! plain maps. Both get the same random commands, and each client must get the packets that the reference expects.
 //!
-//! A failing sequence is shrunk to the shortest that still fails, and printed.
+//! A failing sequence is shrunk while it still fails, and printed.
 
 #![expect(
     clippy::expect_used,
@@ -33,14 +33,14 @@ enum Command {
     /// Connects, and takes over its own connection if it has one.
     Connect {
         who: usize,
-        /// With MQTT 3.1.1, where the rest of this is what that can say, see [`Command::in_311`].
+        /// Whether the client is of MQTT 3.1.1. Then the other fields have the values of [`Command::in_311`].
         in_311: bool,
         clean_start: bool,
         expiry_interval_s: u32,
         receive_maximum: u16,
         will: Option<Will>,
     },
-    /// Says good-bye.
+    /// Sends DISCONNECT.
     Disconnect {
         who: usize,
         with_will: bool,
@@ -67,7 +67,7 @@ enum Command {
         empty: bool,
         expiry_interval_s: Option<u32>,
     },
-    /// Sends its oldest QoS 2 message that is not released once more.
+    /// Repeats its oldest QoS 2 message that is not released.
     PublishAgain {
         who: usize,
     },
@@ -75,7 +75,7 @@ enum Command {
     Release {
         who: usize,
     },
-    /// Takes the next step with one of the messages that it has got.
+    /// Sends the next answer to one of its received messages.
     Acknowledge {
         who: usize,
         which: usize,
@@ -87,7 +87,7 @@ enum Command {
 }
 
 impl Command {
-    /// The same as far as MQTT 3.1.1 has words for it.
+    /// The same command without the fields that MQTT 3.1.1 does not have.
     fn in_311(mut self) -> Self {
         match &mut self {
             Self::Connect {
@@ -134,7 +134,7 @@ impl Command {
     }
 }
 
-/// Its topic tells whose it is, `will/0`, so that no two wills are retained on one topic.
+/// The topic has the number of its client (`will/0`), so two wills never share a retained topic.
 #[derive(Clone, Debug)]
 struct Will {
     qos: u8,

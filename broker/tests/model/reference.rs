@@ -1,4 +1,4 @@
-//! The reference: what a broker has to do, said as plainly as possible and not at all fast.
+//! The reference: the specified behaviour of a broker in its simplest form, without regard to speed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -24,7 +24,7 @@ impl Message {
     }
 }
 
-/// A PUBLISH, as a client gets it.
+/// A PUBLISH to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) topic: String,
@@ -37,7 +37,7 @@ pub(crate) struct Received {
     pub(crate) subscription_ids: Vec<u32>,
 }
 
-/// Other packets that a client gets.
+/// Other packets to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     ConnAck { session_present: bool },
@@ -58,7 +58,7 @@ struct Copy {
     qos: u8,
     retain: bool,
     subscription_ids: Vec<u32>,
-    /// Messages of one batch come in any order.
+    /// Messages of one batch may arrive in any order.
     batch: u64,
 }
 
@@ -97,7 +97,7 @@ pub(crate) struct InFlight {
     copy: Copy,
     pub(crate) packet_id: u16,
     pub(crate) qos: u8,
-    /// Whether the client has it, and only its release is left to do.
+    /// Whether the client has it, so only the release is missing.
     pub(crate) released: bool,
     /// Whether it was sent on this connection.
     pub(crate) sent: bool,
@@ -125,7 +125,7 @@ pub(crate) struct Session {
 /// A connected client.
 #[derive(Debug)]
 struct Link {
-    /// Whether it is of MQTT 3.1.1, so that messages come without properties.
+    /// Whether it is of MQTT 3.1.1, so its messages have no properties.
     in_311: bool,
     receive_maximum: u16,
     /// QoS 0 messages that it must get in this step.
@@ -172,7 +172,7 @@ impl Reference {
         ]
     }
 
-    /// Lets time pass: what is due happens.
+    /// Lets time pass and handles everything that is due.
     pub(crate) fn advance(&mut self, now: u64) {
         self.now = now;
         self.batch += 1;
@@ -188,7 +188,7 @@ impl Reference {
         }
     }
 
-    /// The client connects; says whether it had a session.
+    /// Connects a client. Returns whether it had a session.
     pub(crate) fn connect(
         &mut self,
         who: usize,
@@ -232,7 +232,7 @@ impl Reference {
         answers
     }
 
-    /// The client says good-bye, unless it asks for a session that it did not have.
+    /// Handles DISCONNECT, unless it sets an expiry interval for a session that had none.
     pub(crate) fn disconnect(
         &mut self,
         who: usize,
@@ -254,7 +254,7 @@ impl Reference {
         vec![Answer::Closed]
     }
 
-    /// The connection is over, in whatever way.
+    /// Ends a connection for any reason.
     pub(crate) fn disconnected(&mut self, who: usize) {
         self.links.remove(&who);
         let now = self.now;
@@ -337,7 +337,7 @@ impl Reference {
         }
     }
 
-    /// Routes and retains a message; says whether anybody is subscribed to it.
+    /// Routes and retains a message. Returns whether it has a subscriber.
     pub(crate) fn publish(&mut self, message: Rc<Message>) -> bool {
         if message.retain {
             self.retained.retain(|known| known.topic != message.topic);
@@ -372,7 +372,7 @@ impl Reference {
         matched
     }
 
-    /// A client's message is not one of a batch.
+    /// Routes one message of a client, which belongs to no batch.
     pub(crate) fn publish_alone(&mut self, message: Rc<Message>) -> bool {
         self.batch += 1;
         self.publish(message)
@@ -386,7 +386,7 @@ impl Reference {
         }
     }
 
-    /// The client gets a PUBLISH: it must be the next one, or one of the next batch.
+    /// Checks a PUBLISH to a client: it must be the next one, or one of the next batch.
     pub(crate) fn receive(&mut self, who: usize, packet_id: Option<u16>, received: &Received) {
         self.drop_expired(who);
         let now = self.now;
@@ -426,7 +426,7 @@ impl Reference {
         });
     }
 
-    /// Everything that could be sent was sent.
+    /// Checks that no message is left that could be sent.
     pub(crate) fn check_settled(&mut self) {
         for who in self.links.keys().copied().collect::<Vec<_>>() {
             self.drop_expired(who);
@@ -451,7 +451,7 @@ impl Reference {
         used < usize::from(self.links[&who].receive_maximum)
     }
 
-    /// Only what was not sent can expire.
+    /// Only an unsent message can expire.
     fn drop_expired(&mut self, who: usize) {
         let now = self.now;
         self.session(who).queue.retain(|copy| {

@@ -1,4 +1,4 @@
-//! One run: the same commands for the broker and the reference.
+//! One run gives the broker and the reference the same commands.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -77,7 +77,7 @@ impl Run {
         if speaks_311 {
             command = command.in_311();
         }
-        // A session without expiry may expire between two commands at the same time: its interval is 0.
+        // A session with an interval of 0 may expire between two commands of the same time.
         self.wait(0);
         match command {
             Command::Connect {
@@ -280,7 +280,7 @@ impl Run {
         self.send(who, Packet::Publish(packet), answers);
     }
 
-    /// The client takes the next step with the message that is number `which` of those it has got on this connection.
+    /// Sends the next answer to message number `which` of those received on this connection.
     fn acknowledge(&mut self, who: usize, which: usize, refuse: bool) {
         let in_flight = &mut self.reference.session(who).in_flight;
         let known: Vec<usize> = (0..in_flight.len())
@@ -313,7 +313,7 @@ impl Run {
         self.send(who, packet, answers);
     }
 
-    /// Lets time pass: the broker is called when it asked for it, and at the end.
+    /// Lets time pass. The broker gets each timeout that it asked for, and one at the end.
     fn wait(&mut self, ms: u64) {
         let end = self.reference.now + ms;
         while let Some(at) = self.broker.next_timeout().map(Time::as_ms) {
@@ -335,7 +335,7 @@ impl Run {
         self.tell(Input::Packet(conn, packet));
     }
 
-    /// The answers as the version of a connection has them.
+    /// The answers in the form of a connection's version.
     fn in_version(&self, conn: ConnId, mut answers: Vec<Answer>) -> VecDeque<Answer> {
         if self.versions[&conn] == ProtocolVersion::V311 {
             answers.retain(|answer| !matches!(answer, Answer::Disconnect(_)));
@@ -351,7 +351,7 @@ impl Run {
         answers.into()
     }
 
-    /// Tells the broker, and checks that it does what the reference says.
+    /// Gives the broker an input and checks its outputs against the reference.
     fn tell(&mut self, input: Input) {
         let mut out = Vec::new();
         let now = Time::from_ms(self.reference.now);
@@ -374,7 +374,7 @@ impl Run {
                 }
                 Output::Event(_) => {}
                 Output::Publish(..) => unreachable!("every packet is whole"),
-                Output::Persist(..) => panic!("it is stored already"),
+                Output::Persist(..) => panic!("Stored passes no batch on"),
             }
         }
         let missing: Vec<_> = self.answers.values().flatten().collect();
@@ -386,7 +386,7 @@ impl Run {
         let answer = match packet {
             Packet::Publish(publish) => {
                 let who = self.owners[&conn];
-                assert_eq!(self.connections[&who], conn, "on a connection that is over");
+                assert_eq!(self.connections[&who], conn, "on an ended connection");
                 return self
                     .reference
                     .receive(who, publish.packet_id, &received(publish));
@@ -517,7 +517,7 @@ fn matched(reason_code: ReasonCode) -> bool {
     }
 }
 
-/// The packet as it arrives on the other side.
+/// The packet after encoding and decoding.
 pub(crate) fn through_codec(packet: &Packet, version: ProtocolVersion) -> Packet {
     let mut bytes = Vec::new();
     codec::encode(packet, version, &mut bytes).expect("a packet that MQTT allows");

@@ -1,5 +1,5 @@
-//! A shared subscription whose members come and go: whatever happens, each message reaches the group, with QoS 2 one
-//! member once.
+//! Shared subscriptions whose members disconnect and reconnect at random: each message reaches each group, and with QoS 2
+//! one member once.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,11 +31,11 @@ enum Command {
     Publish {
         qos: u8,
     },
-    /// A member loses its connection, or comes back.
+    /// A member loses its connection, or reconnects.
     Turn {
         who: usize,
     },
-    /// A member takes the next step with the oldest message that it has got.
+    /// A member sends its oldest unsent answer.
     Acknowledge {
         who: usize,
     },
@@ -58,7 +58,7 @@ proptest! {
     })]
 
     #[test]
-    fn every_message_reaches_each_group_and_with_qos_2_once(
+    fn every_message_reaches_each_group_and_once_with_qos_2(
         commands in prop::collection::vec(command(), 0..100),
         receive_maximum in 1..4_u16,
         durable: bool,
@@ -91,9 +91,9 @@ struct Groups {
     last_number: u32,
     /// QoS by number.
     published: BTreeMap<u32, u8>,
-    /// How often each came, a QoS 2 message that was sent again not counted.
+    /// The number of deliveries of each, without repeats of a QoS 2 message.
     received: BTreeMap<u32, usize>,
-    /// Whether somebody was away when it was published: then QoS 0 may be lost.
+    /// Whether a member was disconnected when it was published, so QoS 0 may be lost.
     at_risk: BTreeMap<u32, bool>,
 }
 
@@ -185,7 +185,7 @@ impl Groups {
                 Output::Close(_, reason) => panic!("closed: {reason:?}"),
                 Output::Event(_) => {}
                 Output::Publish(..) => unreachable!("every packet is whole"),
-                Output::Persist(..) => panic!("it is stored already"),
+                Output::Persist(..) => panic!("Stored passes no batch on"),
             }
         }
     }
@@ -245,7 +245,7 @@ impl Groups {
             let expected = FILTERS.len();
             match qos {
                 0 if self.at_risk[number] => assert!(came <= expected, "QoS 0: {came}"),
-                0 => assert_eq!(came, expected, "QoS 0 with everybody there"),
+                0 => assert_eq!(came, expected, "QoS 0 with all members connected"),
                 1 => assert!(came >= expected, "QoS 1: {came}"),
                 _ => assert_eq!(came, expected, "QoS 2"),
             }

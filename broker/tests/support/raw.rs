@@ -1,11 +1,11 @@
-//! Packets that no encoder writes.
+//! Packets as raw bytes, for input that the encoder refuses to write.
 
-/// A packet of this first byte and this body.
+/// A packet with this first byte and body.
 pub(crate) fn framed(first: u8, body: &[u8]) -> Vec<u8> {
     [&[first][..], &variable_byte_integer(body.len()), body].concat()
 }
 
-/// A PUBLISH to `topic` of QoS 0 with so many User Properties of no bytes.
+/// A QoS 0 PUBLISH to `topic` with `count` empty User Properties.
 pub(crate) fn publish_with_user_properties(topic: u8, count: usize) -> Vec<u8> {
     let properties = [0x26, 0, 0, 0, 0].repeat(count);
     let length = variable_byte_integer(properties.len());

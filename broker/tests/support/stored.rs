@@ -1,12 +1,12 @@
-//! A broker and its log, which stores everything at once. If the broker is durable, then after every input nothing has
-//! left that is not stored, and, as often as there is time for it, a broker restored from the log is the same.
+//! A broker and its log, which stores every batch at once. For a durable broker it checks that no promise precedes its
+//! batch. After some of the inputs it also checks that a broker restored from the log is equal.
 
 use std::ops::Deref;
 
 use broker::access::{Access, AllowAll};
 use broker::{BatchId, Broker, Config, Input, Output, Packet, QoS, ReasonCode, Time};
 
-/// So many inputs are all followed by a look at the log; then they become fewer and fewer.
+/// The log is checked after each of the first inputs, up to this number; then less and less often.
 const CHECKED_AT_FIRST: u64 = 40;
 
 pub(crate) struct Stored {
@@ -14,7 +14,7 @@ pub(crate) struct Stored {
     pub(crate) config: Config,
     pub(crate) log: Vec<Vec<u8>>,
     pub(crate) last_batch: u64,
-    /// Batches in which there was something.
+    /// The number of batches that were not empty.
     pub(crate) stored: u64,
     inputs: u64,
     next_check: u64,
@@ -72,10 +72,10 @@ impl Stored {
                         && is_promise(&packet)
                         && !(self.is_full && is_bearable(&packet)) =>
                 {
-                    panic!("{packet:?} before it is stored")
+                    panic!("{packet:?} before its batch is stored")
                 }
                 Output::Send(_, packet) if is_stored && is_answer(&packet) && !self.is_full => {
-                    panic!("{packet:?} though another broker may reign")
+                    panic!("{packet:?} without a batch, though another broker may lead")
                 }
                 Output::Send(..) | Output::Publish(..) | Output::Close(..) | Output::Event(_) => {
                     out.push(output);
@@ -97,7 +97,7 @@ impl Stored {
                 true => 1,
                 false => self.inputs / 2,
             };
-            // From time to time the log begins again.
+            // Sometimes a snapshot replaces the log.
             if self.inputs.is_multiple_of(4) {
                 self.log = self.broker.snapshot();
             }
@@ -110,17 +110,17 @@ impl Stored {
         assert_eq!(stats.sessions, stored.sessions);
         assert_eq!(stats.subscriptions, stored.subscriptions);
         let (restored, stored) = (restored.snapshot(), self.broker.snapshot());
-        // A retained message that expires now may still be there.
+        // Both may differ in a retained message that expires now.
         assert!(
             restored == stored || restored == restore(&stored, now).snapshot(),
-            "a restored broker is not the same"
+            "a restored broker differs"
         );
     }
 }
 
 fn restore(log: &[Vec<u8>], now: Time) -> Broker {
-    let pieces = log.iter().map(Vec::as_slice);
-    let (restored, found) = Broker::restore(Config::default(), Box::new(AllowAll), pieces, now);
+    let blocks = log.iter().map(Vec::as_slice);
+    let (restored, found) = Broker::restore(Config::default(), Box::new(AllowAll), blocks, now);
     assert_eq!((found.skipped, &found.errors[..]), (0, &[][..]));
     restored
 }
@@ -133,8 +133,8 @@ impl Deref for Stored {
     }
 }
 
-/// Whether a packet may be sent before what it says is stored while there is no room: it breaks no promise. A session that begins
-/// then needs nothing stored.
+/// Whether a full broker may send a packet before its batch is stored, because it breaks no promise. A session that begins
+/// while the broker is full needs no storage.
 pub(crate) fn is_bearable(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(_) => true,
@@ -147,7 +147,7 @@ fn is_answer(packet: &Packet) -> bool {
     is_promise(packet) && !matches!(packet, Packet::Publish(_) | Packet::PubRel(_))
 }
 
-/// Whether a packet must not be sent before what it says is stored.
+/// Whether a packet must not be sent before its batch is stored.
 pub(crate) fn is_promise(packet: &Packet) -> bool {
     match packet {
         Packet::ConnAck(packet) => packet.reason_code == ReasonCode::Success,

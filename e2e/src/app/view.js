@@ -8,7 +8,7 @@ return {
     tabId: one("tab-id")?.dataset.tabId ?? null,
     status: one("status")?.dataset.status ?? null,
     statusText: texts("status")[0] ?? "",
-    roster: all("roster-row").map((row) => ({
+    members: all("member-row").map((row) => ({
         tabId: row.dataset.tabId,
         isBroker: row.dataset.broker === "true",
         build: row.dataset.build,

@@ -25,7 +25,7 @@ pub struct View {
     /// The same as text.
     pub status_text: String,
     /// The tabs on the channel.
-    pub roster: Vec<RosterRow>,
+    pub members: Vec<MemberRow>,
     /// The broker's durability: `relaxed`, `strict` or `memory`.
     pub kept: Option<String>,
     /// The subscriptions.
@@ -85,7 +85,7 @@ pub enum Status {
 /// A tab as another one knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RosterRow {
+pub struct MemberRow {
     /// The tab's id.
     pub tab_id: String,
     /// Whether it is the broker.
@@ -111,16 +111,16 @@ impl View {
         self.status == Some(Status::Connected) && self.subscriptions.iter().all(granted)
     }
 
-    /// The ids in the roster.
+    /// The ids in the list of tabs.
     #[must_use]
-    pub fn roster_ids(&self) -> Vec<&str> {
-        self.roster.iter().map(|row| row.tab_id.as_str()).collect()
+    pub fn member_ids(&self) -> Vec<&str> {
+        self.members.iter().map(|row| row.tab_id.as_str()).collect()
     }
 
-    /// The ids in the roster that are marked as the broker.
+    /// The ids in the list of tabs that are marked as the broker.
     #[must_use]
-    pub fn roster_brokers(&self) -> Vec<&str> {
-        let brokers = self.roster.iter().filter(|row| row.is_broker);
+    pub fn member_brokers(&self) -> Vec<&str> {
+        let brokers = self.members.iter().filter(|row| row.is_broker);
         brokers.map(|row| row.tab_id.as_str()).collect()
     }
 
@@ -148,9 +148,9 @@ impl fmt::Display for View {
         let tab_id = self.tab_id.as_deref().unwrap_or("no id yet");
         let (status, visibility) = (&self.status_text, &self.visibility);
         writeln!(f, "  {tab_id}, {role:?}, {visibility}. {status}")?;
-        for row in &self.roster {
+        for row in &self.members {
             let crown = if row.is_broker { ", broker" } else { "" };
-            writeln!(f, "  roster: {}{crown}, build {}", row.tab_id, row.build)?;
+            writeln!(f, "  members: {}{crown}, build {}", row.tab_id, row.build)?;
         }
         for it in &self.subscriptions {
             writeln!(f, "  subscription: {} {}", it.filter, it.granted)?;

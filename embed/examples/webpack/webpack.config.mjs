@@ -4,7 +4,7 @@ export default {
     mode: 'production',
     entry: './src/main.js',
     output: { clean: true, publicPath: 'auto' },
-    // The worker is a large file, and knows it.
+    // The worker is one large file, so webpack's size warnings do not help.
     performance: { hints: false },
     plugins: [new HtmlWebpackPlugin({ template: './src/index.html' })],
 };

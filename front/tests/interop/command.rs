@@ -1,4 +1,4 @@
-//! The command line, its errors, and its end.
+//! The command line, its errors, and shutdown.
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
@@ -20,21 +20,21 @@ fn refusal(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn an_address_in_use_is_told() {
+fn an_address_in_use_is_an_error_that_names_it() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
     for (option, what) in [("--tcp", "TCP"), ("--ws", "WebSocket")] {
         assert_eq!(
             refusal(&[option, &address]),
             format!(
-                "error: cannot serve MQTT over {what} on {address}, because another program does; port 0 finds a free one\n"
+                "error: cannot serve MQTT over {what} on {address}: another program uses it; choose another port, or 0 for any free one\n"
             )
         );
     }
 }
 
 #[test]
-fn a_wrong_key_of_the_config_is_told_by_file_and_name() {
+fn an_unknown_key_of_the_configuration_is_named_with_its_file() {
     let path = config_file(r#"{"recieve_maximum": 5}"#);
     let path = path.to_str().unwrap();
     let message = refusal(&["--tcp", "127.0.0.1:0", "--config", path]);
@@ -48,7 +48,7 @@ fn a_wrong_key_of_the_config_is_told_by_file_and_name() {
 }
 
 #[test]
-fn the_help_tells_the_keys() {
+fn the_help_shows_the_keys() {
     let output = command().arg("--help").output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();

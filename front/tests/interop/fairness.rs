@@ -1,4 +1,4 @@
-//! One client cannot harm the others: counts of packets and connections, and no times.
+//! One client cannot harm the others. The tests count packets and connections, and measure no times.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -28,7 +28,7 @@ fn subscriber(front: &Front, client_id: &[u8; 1]) -> TcpStream {
     socket
 }
 
-/// Reads and drops everything that comes.
+/// Reads and drops everything that arrives.
 fn read_on(mut socket: TcpStream) {
     thread::spawn(move || {
         let mut bytes = vec![0; 1 << 20];
@@ -52,11 +52,11 @@ fn a_flood_of_one_client_delays_a_message_of_another_by_little() {
         flooder.write_all(&flood).unwrap();
         flooder
     });
-    // The flood is under way.
+    // The flood has begun.
     for _ in 0..100 {
         assert_eq!(any_packet(&mut observer), publish(b""));
     }
-    // Each answer comes with a message of this client to the observer, while the flood goes on.
+    // During the flood, each answer arrives with a message of this client to the observer.
     let rounds = 20;
     for round in 0..rounds {
         other.write_all(&publish(&[round])).unwrap();
@@ -92,7 +92,7 @@ fn a_client_reconnects_among_many_connections_that_end() {
     drop(many);
     other.write_all(&publish(b"x")).unwrap();
     assert_eq!(any_packet(&mut observer), publish(b"x"));
-    // The same client anew.
+    // The same client connects again.
     let mut again = connect(front.tcp);
     again.write_all(CONNECT).unwrap();
     assert_eq!(packet(&mut again)[0], 0x20);
@@ -101,13 +101,13 @@ fn a_client_reconnects_among_many_connections_that_end() {
 }
 
 #[test]
-fn silent_connections_lock_no_newcomer_out() {
+fn silent_connections_do_not_block_new_ones() {
     let front = Front::configured(r#"{"connecting_max": 4, "connect_timeout_ms": 60000}"#);
-    // The one that was accepted takes no place.
+    // The accepted connection needs no place.
     let mut accepted = client(&front, b"1");
     let mut silent: Vec<_> = (0..12).map(|_| connect(front.tcp)).collect();
     let mut newcomer = client(&front, b"2");
-    // Those that came first lost their places, and the last three have theirs.
+    // The earlier ones lost their places, and the last three keep theirs.
     for socket in &mut silent[..9] {
         assert!(has_ended(socket));
     }

@@ -1,4 +1,4 @@
-//! The front as a process of its own, on ports that the system chooses.
+//! The front as a separate process, on ports that the system chooses.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// How long anything may take before it counts as missing.
+/// The maximum time to wait for any result.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running front, ended with this value.
@@ -20,12 +20,12 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// With the defaults.
+    /// Starts a front with the defaults.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// With the config file that `json` is.
+    /// Starts a front with `json` as its config file.
     pub(crate) fn configured(json: &str) -> Self {
         let path = config_file(json);
         let front = Self::start_with(&["--config", path.to_str().unwrap()]);
@@ -62,12 +62,12 @@ impl Front {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "it goes on");
+            assert!(Instant::now() < deadline, "the front does not end");
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// How much memory the front uses, in bytes.
+    /// The memory of the front in bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn memory(&self) -> usize {
         let path = format!("/proc/{}/status", self.process.id());
@@ -83,7 +83,7 @@ impl Front {
 
 impl Drop for Front {
     fn drop(&mut self) {
-        // It may have ended by itself, which is what some tests are about.
+        // In some tests it has ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -94,7 +94,7 @@ pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_front"))
 }
 
-/// A file of its own with `json` in it.
+/// Writes `json` into a new file.
 pub(crate) fn config_file(json: &str) -> PathBuf {
     static FILES: AtomicUsize = AtomicUsize::new(0);
     let number = FILES.fetch_add(1, Ordering::Relaxed);
@@ -112,7 +112,7 @@ pub(crate) fn tool(variable: &str) -> PathBuf {
     value.into()
 }
 
-/// Runs a program to its end, which must come in time and be a good one.
+/// Runs a program, which must succeed in time.
 pub(crate) fn run(command: &mut Command) -> Output {
     let child = command
         .stdin(Stdio::null())

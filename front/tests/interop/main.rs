@@ -1,4 +1,4 @@
-//! Other people's clients, and clients that misbehave, against the front as it is started from a command line.
+//! Tests of the front as a process: third-party clients, and clients that misbehave.
 #![allow(
     clippy::disallowed_methods,
     reason = "the ban on clocks is for the engines; tests wait in real time"

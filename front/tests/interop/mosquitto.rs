@@ -1,4 +1,4 @@
-//! `mosquitto_pub` and `mosquitto_sub`, which speak MQTT over TCP.
+//! `mosquitto_pub` and `mosquitto_sub`, over TCP.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -24,16 +24,16 @@ fn publish(front: &Front, version: &str, arguments: &[&str]) {
     run(tool("mosquitto_pub", front, version).args(arguments));
 }
 
-/// A subscriber that ends by itself after so many messages.
+/// A subscriber that ends by itself after a number of messages.
 struct Subscriber {
     process: Child,
-    // Held so that what it goes on to say has somewhere to go.
+    // Kept open, so the program can write its further output.
     _says: BufReader<ChildStderr>,
 }
 
 /// Starts a subscriber and waits until it is subscribed.
 fn subscribe(front: &Front, version: &str, count: usize, arguments: &[&str]) -> Subscriber {
-    // It tells of SUBACK with -d, but keeps that to itself until much has come together, unless told otherwise.
+    // With -d it prints SUBACK, but `stdbuf` has to turn off its buffer.
     let mut process = Command::new("stdbuf")
         .arg("--output=L")
         .arg("mosquitto_sub")
@@ -66,7 +66,7 @@ fn subscribe(front: &Front, version: &str, count: usize, arguments: &[&str]) -> 
 }
 
 impl Subscriber {
-    /// The lines it has printed for messages, when it has ended well. They start with `>`: see [`LINE`].
+    /// Waits for its successful end. Returns the lines that it printed for messages, which start with `>`: see [`LINE`].
     fn lines(self) -> Vec<String> {
         let output = wait(self.process);
         let text = String::from_utf8(output.stdout).unwrap();
@@ -78,7 +78,7 @@ impl Subscriber {
     }
 }
 
-/// How a message is printed: topic, QoS, retain flag, payload.
+/// The format of a printed message: topic, QoS, retain flag, payload.
 const LINE: [&str; 2] = ["-F", ">%t %q %r %p"];
 
 #[test]
@@ -134,7 +134,7 @@ fn a_retained_message_waits_for_later_subscribers() {
 }
 
 #[test]
-fn a_will_follows_a_client_that_dies() {
+fn a_will_is_sent_for_a_killed_client() {
     let front = Front::start();
     for version in VERSIONS {
         let arguments = [LINE[0], LINE[1], "-q", "1", "-t", "will"];
@@ -225,7 +225,7 @@ fn megabytes_arrive_as_they_were_sent() {
 }
 
 #[test]
-fn a_rule_refuses_what_it_names() {
+fn denied_topics_and_unknown_users_are_refused() {
     let front = Front::configured(
         r##"{
             "anonymous": false,

@@ -1,4 +1,4 @@
-//! rumqttc, for Rust: its clients of both versions, over both transports.
+//! rumqttc, for Rust: its clients of both versions over both transports.
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, channel};
@@ -55,7 +55,7 @@ const LARGEST_PACKET_BYTES: u32 = 16 * 1024 * 1024;
 const REQUESTS: usize = 100;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// Runs a check for both versions over both transports, with a front each.
+/// Runs a check for both versions over both transports, each with its own front.
 fn everywhere(check: impl Fn(&dyn Fn(Wish) -> Client)) {
     for transport in [Transport::Tcp, Transport::WebSocket] {
         for v5 in [false, true] {
@@ -79,7 +79,7 @@ fn named(client_id: &str) -> Wish {
     }
 }
 
-/// A client's version of these two functions is the library's: its modules have the same names and other types.
+/// Defines a client of one version, because the library's two modules have the same names with different types.
 fn connect_v4(front: &Front, transport: Transport, wish: Wish) -> Client {
     use rumqttc::{Event, LastWill, MqttOptions, Packet, QoS};
 
@@ -116,7 +116,7 @@ fn connect_v4(front: &Front, transport: Transport, wish: Wish) -> Client {
                     retain: publish.retain,
                 }),
                 Ok(_) => continue,
-                // It would connect again.
+                // Otherwise it would connect again.
                 Err(_) => return,
             };
             if sender.send(told).is_err() {
@@ -223,7 +223,7 @@ impl Client {
         }
     }
 
-    /// Waits until so many messages are acknowledged.
+    /// Waits until a number of messages is acknowledged.
     fn acknowledged(&self, count: usize) {
         for _ in 0..count {
             let news = self.news.recv_timeout(PATIENCE).unwrap();
@@ -245,7 +245,7 @@ impl Client {
         self.news.recv_timeout(Duration::from_millis(100)).is_err()
     }
 
-    /// Says good-bye and waits for the end.
+    /// Disconnects and waits for the end of the connection.
     fn leave(self) {
         match &self.asks {
             Asks::V4(client) => client.disconnect().unwrap(),
@@ -310,7 +310,7 @@ fn a_retained_message_waits_for_later_subscribers() {
 }
 
 #[test]
-fn a_will_follows_a_client_that_is_lost_and_not_one_that_leaves() {
+fn a_will_is_sent_for_a_replaced_client_and_not_after_disconnect() {
     everywhere(|connect| {
         let watcher = connect(named("watcher"));
         watcher.subscribe("will/#", 2);
@@ -324,7 +324,7 @@ fn a_will_follows_a_client_that_is_lost_and_not_one_that_leaves() {
             ..named("lost")
         };
         let lost = connect(wish);
-        // The same client again takes its connection away.
+        // A second connection with its client identifier replaces it.
         let _again = connect(named("lost"));
         drop(lost);
         assert_eq!(watcher.next(), message("will/lost", "gone", 1, false));

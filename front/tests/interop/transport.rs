@@ -56,7 +56,7 @@ pub(crate) fn connect_as(client_id: &[u8; 1]) -> Vec<u8> {
     [start, client_id].concat()
 }
 
-/// Whether the front has ended the connection, without anything more.
+/// Whether the front has ended the connection without another byte.
 pub(crate) fn has_ended(socket: &mut TcpStream) -> bool {
     match socket.read(&mut [0; 16]) {
         Ok(count) => count == 0,
@@ -109,7 +109,7 @@ fn the_reason_arrives_before_the_end() {
     let mut socket = connect(front.tcp);
     socket.write_all(CONNECT).unwrap();
     assert_eq!(packet(&mut socket)[0], 0x20);
-    // A second CONNECT, and more than anybody will read after it.
+    // A second CONNECT, and many bytes that the front will not read.
     socket.write_all(CONNECT).unwrap();
     let _ = socket.write_all(&PINGREQ.repeat(100_000));
     let disconnect = packet(&mut socket);
@@ -118,7 +118,7 @@ fn the_reason_arrives_before_the_end() {
 }
 
 #[test]
-fn by_default_clients_are_told_two_limits_and_nothing_else() {
+fn by_default_connack_has_two_limits_and_no_other() {
     let front = Front::start();
     let mut socket = connect(front.tcp);
     socket.write_all(CONNECT).unwrap();
@@ -152,7 +152,7 @@ fn ctrl_c_tells_clients_that_the_server_shuts_down() {
 }
 
 #[test]
-fn a_large_packet_before_connect_is_not_waited_for() {
+fn a_large_packet_before_connect_closes_the_connection_early() {
     let front = Front::start();
     let mut socket = connect(front.tcp);
     // A CONNECT that announces 100 MB.
@@ -164,12 +164,12 @@ fn a_large_packet_before_connect_is_not_waited_for() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_large_message_before_connect_is_not_kept() {
+fn a_large_websocket_message_before_connect_is_not_buffered() {
     let front = Front::start();
     let before = front.memory();
     let mut sockets: Vec<_> = (0..4).map(|_| handshake(front.ws, "mqtt").0).collect();
     for socket in &mut sockets {
-        // A binary message that announces 30 MB: less than a packet may have, but for a stranger.
+        // A binary message that announces 30 MB: allowed for a packet, but not before CONNECT.
         let header = [&[0x82, 0xff][..], &30_000_000_u64.to_be_bytes(), &[0; 4]].concat();
         socket.write_all(&header).unwrap();
         let megabyte = vec![0; 1_000_000];
@@ -203,7 +203,7 @@ fn a_client_that_does_not_read_loses_qos_0_and_its_memory_is_bounded() {
     let kept = front.memory().saturating_sub(before);
     assert!(kept < 40_000_000, "{kept} bytes");
 
-    // The messages that it got are whole, and it is still connected.
+    // The received messages are complete, and it is still connected.
     idle.write_all(PINGREQ).unwrap();
     let mut got = 0;
     loop {
@@ -233,7 +233,7 @@ fn a_slow_reader_is_still_answered_and_keeps_qos_1_and_2() {
     let mut publisher = connect(front.tcp);
     publisher.write_all(&connect_as(b"b")).unwrap();
     assert_eq!(packet(&mut publisher)[0], 0x20);
-    // First what fills the system's buffers, then what fills the outbox to the last byte.
+    // The first messages fill the system's buffers, the next ones fill the outbox to the last byte.
     let large = publish(&[7; 100_000]);
     for _ in 0..500 {
         publisher.write_all(&large).unwrap();
@@ -259,8 +259,8 @@ fn a_slow_reader_is_still_answered_and_keeps_qos_1_and_2() {
     }
 }
 
-/// A client that has a will, publishes, disconnects, and connects anew at once. `send` opens a connection with its CONNECT
-/// and waits for the CONNACK; then it sends the packets it is given, and closes.
+/// A client with a will publishes, disconnects, and connects again at once. `send` opens a connection with its CONNECT and
+/// waits for the CONNACK. Then it sends its packets and closes.
 fn reconnect_at_once(front: &Front, send: impl Fn(&[u8], &[u8])) {
     let mut observer = connect(front.tcp);
     let subscribe = b"\x82\x07\x00\x01\x00\x00\x01#\x00";
@@ -306,7 +306,7 @@ fn packets_of_the_old_websocket_precede_a_reconnect() {
 }
 
 #[test]
-fn a_client_that_sends_without_end_does_not_keep_itself_out() {
+fn a_client_that_never_stops_sending_can_be_taken_over() {
     let front = Front::start();
     let mut old = connect(front.tcp);
     old.write_all(CONNECT).unwrap();
@@ -321,7 +321,7 @@ fn a_client_that_sends_without_end_does_not_keep_itself_out() {
     flood.join().unwrap();
 }
 
-/// Shakes hands for WebSocket; returns the socket and the head of the answer.
+/// Performs the WebSocket handshake. Returns the socket and the head of the answer.
 pub(crate) fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, String) {
     let mut socket = connect(address);
     let mut request = format!(
@@ -342,14 +342,14 @@ pub(crate) fn handshake(address: SocketAddr, subprotocols: &str) -> (TcpStream, 
     (socket, String::from_utf8(head).unwrap().to_lowercase())
 }
 
-/// A frame from a client, with a mask that changes nothing.
+/// A frame from a client, with a mask of zeros.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     assert!(payload.len() < 126);
     let length = 0x80 | payload.len() as u8;
     [&[first, length, 0, 0, 0, 0], payload].concat()
 }
 
-/// The next frame from the front: its first byte and what it carries.
+/// The next frame from the front: its first byte and its payload.
 pub(crate) fn next_frame(socket: &mut TcpStream) -> (u8, Vec<u8>) {
     let frame = packet(socket);
     (frame[0], frame[2..].to_vec())
@@ -364,7 +364,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 #[test]
-fn the_subprotocol_is_the_clients_word_for_mqtt() {
+fn the_server_selects_an_offered_mqtt_subprotocol_or_refuses() {
     let front = Front::start();
     for (offered, answered) in [
         ("mqtt", "mqtt"),
@@ -386,7 +386,7 @@ fn the_subprotocol_is_the_clients_word_for_mqtt() {
 fn packets_may_span_and_share_messages() {
     let front = Front::start();
     let (mut socket, _) = handshake(front.ws, "mqtt");
-    // CONNECT in two messages, the second of two frames and with the beginning of what follows.
+    // CONNECT in two messages. The second one has two frames, and the beginning of the next packet.
     socket.write_all(&frame(BINARY, &CONNECT[..3])).unwrap();
     socket.write_all(&frame(PING, b"hi")).unwrap();
     socket

@@ -1,4 +1,4 @@
-// What MQTT.js sees of the front: `client.cjs SCENARIO VERSION URL`, with an exit code of 0 if all is as it should be.
+// Checks of the front with MQTT.js: `client.cjs SCENARIO VERSION URL`. The exit code is 0 if all checks pass.
 // VERSION is 4 (MQTT 3.1.1) or 5.
 "use strict";
 
@@ -146,7 +146,7 @@ const scenarios = {
   /** A session outlives its connection, with what came meanwhile, each message once; a clean start ends it. */
   async offline() {
     const open = (clean) => connected({ clientId: "offline-js", clean, expiry: 3600 });
-    // In MQTT 3.1.1 a session that began clean would end with its connection.
+    // In MQTT 3.1.1 a session that began with Clean Session ends with its connection.
     let client = await open(v5);
     assert.equal(client.connack.sessionPresent, false);
     await client.subscribe("offline/#");
@@ -244,14 +244,14 @@ const scenarios = {
 };
 
 const late = setTimeout(() => {
-  console.error(`${scenario}: nothing came for too long`);
+  console.error(`${scenario}: no answer in time`);
   process.exit(1);
 }, 2 * PATIENCE_MS);
 
 scenarios[scenario]().then(
   () => {
     clearTimeout(late);
-    console.log(`${scenario}: as it should be`);
+    console.log(`${scenario}: passed`);
     process.exit(0);
   },
   (error) => {

@@ -29,7 +29,7 @@ def properties(packet_type, **values):
 
 
 class Client:
-    """A paho client that waits for the answer to all it asks."""
+    """A paho client that waits for the answer to each request."""
 
     def __init__(self, client_id="", v5=V5, transport=TRANSPORT):
         self.v5 = v5
@@ -51,7 +51,7 @@ class Client:
         self.paho.on_disconnect = lambda _, __, flags, code, props: self.ends.put(code)
 
     def connect(self, clean=True, expiry_s=0, code="Success"):
-        """Connects; returns whether there was a session, and the properties of CONNACK."""
+        """Connects. Returns whether there was a session, and the properties of CONNACK."""
         if self.v5:
             self.paho.connect(
                 "127.0.0.1",
@@ -76,7 +76,7 @@ class Client:
         return [code.value for code in self.answers.get(timeout=PATIENCE_S)]
 
     def publish(self, topic, payload=b"", qos=1, retain=False, **more):
-        """Publishes; returns once the message is acknowledged, or written for QoS 0."""
+        """Publishes. Returns once the message is acknowledged, or written for QoS 0."""
         info = self.paho.publish(topic, payload, qos, retain, **more)
         info.wait_for_publish(PATIENCE_S)
         assert info.is_published(), f"no acknowledgement: {topic}"
@@ -99,7 +99,7 @@ class Client:
         self.paho.loop_stop()
 
     def die(self):
-        """Ends the connection without a word."""
+        """Ends the connection without DISCONNECT."""
         stream = self.paho.socket()
         getattr(stream, "_socket", stream).shutdown(socket.SHUT_RDWR)
         self.paho.loop_stop()
@@ -135,7 +135,7 @@ def qos():
 
 
 def retained():
-    """The last retained message waits for later subscribers, until an empty one takes it away."""
+    """The last retained message reaches later subscribers, until an empty one deletes it."""
     publisher = connected()
     publisher.publish("retained/a", b"old", 1, True)
     publisher.publish("retained/a", b"new", 1, True)
@@ -165,7 +165,7 @@ def retained():
 
 
 def will():
-    """A will is published when a client dies, and not when it leaves."""
+    """A will is published when a client is lost, and not when it disconnects."""
     watcher = connected()
     watcher.subscribe("will/#")
     for number, dies in enumerate((True, False)):
@@ -200,7 +200,7 @@ def shared():
     assert sorted(sum(shares, [])) == sorted(sent), shares
     assert all(len(share) >= 10 for share in shares), [len(share) for share in shares]
     assert sorted(other.next().payload for _ in sent) == sorted(sent)
-    # The jobs of a member that leaves go to those who stay.
+    # The messages of a member that leaves go to the other members.
     members.pop().leave()
     for payload in sent[:20]:
         publisher.publish("jobs/again", payload, 1)
@@ -216,7 +216,7 @@ def shared():
 
 
 def offline():
-    """A session outlives its connection, with what came meanwhile, each message once; a clean start ends it."""
+    """A session outlives its connection and has each message of the time between, once. Clean Start ends it."""
     client_id = f"offline-{VERSION}-{TRANSPORT}"
 
     def open_session(clean, present):
@@ -225,7 +225,7 @@ def offline():
         assert got is present, (got, present)
         return client
 
-    # In MQTT 3.1.1 a session that began clean would end with its connection.
+    # In MQTT 3.1.1 a session that began with Clean Session ends with its connection.
     client = open_session(clean=V5, present=False)
     client.subscribe("offline/#", 2)
     client.leave()
@@ -258,10 +258,10 @@ def offline():
 
 
 def large():
-    """Megabytes arrive as they were sent."""
+    """Messages of megabytes arrive unchanged."""
     subscriber = connected()
     subscriber.subscribe("large", 2)
-    # paho-mqtt 2.2 loses what a WebSocket does not take at once, so there only the receiver uses one.
+    # paho-mqtt 2.2 loses bytes that a WebSocket does not accept at once, so only the receiver uses one.
     publisher = connected(transport="tcp")
     for size, level in ((1, 0), (65_535, 1), (1_000_000, 0), (8_000_000, 2)):
         payload = random.randbytes(size)
@@ -292,7 +292,7 @@ def mixed():
 
 
 def takeover():
-    """A second connection of the same client takes the place of the first."""
+    """A second connection of the same client takes over the session and closes the first."""
     client_id = f"twin-{VERSION}-{TRANSPORT}"
     first = connected(client_id)
     second = connected(client_id)
@@ -307,7 +307,7 @@ def takeover():
 
 
 def flood():
-    """A thousand messages from each of several threads: none is lost, doubled or out of order."""
+    """A thousand messages from each of several threads: none is lost, duplicated or out of order."""
     subscriber = connected()
     subscriber.subscribe("flood/+", 2)
 
@@ -336,7 +336,7 @@ def flood():
 
 
 def announced():
-    """CONNACK tells what the front allows, and no more than that."""
+    """CONNACK has the configured limits, and no others."""
     client = Client()
     _, props = client.connect()
     assert props.TopicAliasMaximum == 10
@@ -375,7 +375,7 @@ def passed_on():
 
 
 def aliases():
-    """A topic that is given an alias need not be sent again."""
+    """A publication with a known topic alias needs no topic."""
     subscriber = connected()
     subscriber.subscribe("alias/#")
     publisher = connected()
@@ -390,7 +390,7 @@ def aliases():
 
 
 def options():
-    """No Local, Retain As Published and Retain Handling do what they say."""
+    """No Local, Retain As Published and Retain Handling have their specified effect."""
     client = connected()
     client.publish("options/kept", b"kept", 1, True)
     client.subscribe("options/#", 1, noLocal=True, retainAsPublished=True, retainHandling=2)
@@ -408,7 +408,7 @@ def options():
 
 
 def late_will():
-    """A will waits for its delay, and a client that is back in time takes it away."""
+    """A will is published after its delay, and a client that reconnects before cancels it."""
     watcher = connected()
     watcher.subscribe("late/#")
 
@@ -422,7 +422,7 @@ def late_will():
 
     begin = time.monotonic()
     mourned("lost", 1).die()
-    # Time enough to be back on a busy machine.
+    # Enough time to reconnect on a busy machine.
     back = mourned("back", 5)
     back.die()
     back = Client("back")
@@ -437,4 +437,4 @@ def late_will():
 
 
 globals()[SCENARIO]()
-print(f"{SCENARIO}: as it should be")
+print(f"{SCENARIO}: passed")

@@ -91,7 +91,7 @@ impl Oracle {
         self.on_detection_delay(now);
         self.tally.sites_cleared += 1;
         self.may_hold_stale_state |= self.brokers.values().any(|term| self.is_fenced(*term));
-        self.harmed_term = self.leaders.last_key_value().map(|(term, _)| *term);
+        self.loss_term = self.leaders.last_key_value().map(|(term, _)| *term);
         self.forget_log();
         self.exempt_all();
     }
@@ -139,8 +139,8 @@ impl Oracle {
 
     /// All brokers so far may rely on records that are damaged now.
     pub(super) fn mark_log_damaged(&mut self) {
-        self.harmed_term = self.leaders.last_key_value().map(|(term, _)| *term);
-        self.damaged_term = self.harmed_term;
+        self.loss_term = self.leaders.last_key_value().map(|(term, _)| *term);
+        self.damaged_term = self.loss_term;
     }
 
     /// Whether a message published in this term may belong to a session whose record is damaged.

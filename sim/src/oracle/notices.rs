@@ -63,7 +63,7 @@ impl Oracle {
                     };
                 }
             }
-            Notice::CreditCheckpoint(mark) => self.on_mark(tab, mark),
+            Notice::CreditCheckpoint(checkpoint) => self.on_checkpoint(tab, checkpoint),
             Notice::Opened { .. } | Notice::Log { .. } => {}
         }
         Ok(None)

@@ -364,7 +364,7 @@ impl Oracle {
         };
         let is_full = self.may_be_full(now);
         let is_excused = is_full
-            || self.harmed_term.is_some()
+            || self.loss_term.is_some()
             || !self.plan.is_gentle()
             || view.health.was_impaired
             || view.disrupted_until != Time::default();

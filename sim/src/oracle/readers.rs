@@ -15,14 +15,14 @@ use crate::workload::message_id::MessageId;
 pub(super) struct Unacknowledged(VecDeque<(Option<u64>, String, MessageId)>);
 
 impl Unacknowledged {
-    fn mark(&mut self, mark: u64) {
-        for (unmarked, ..) in self.0.iter_mut().rev().take_while(|it| it.0.is_none()) {
-            *unmarked = Some(mark);
+    fn reach(&mut self, checkpoint: u64) {
+        for (open, ..) in self.0.iter_mut().rev().take_while(|it| it.0.is_none()) {
+            *open = Some(checkpoint);
         }
     }
 
-    fn pop(&mut self, mark: u64) -> Option<(String, MessageId)> {
-        let has_listener = |at: Option<u64>| at.is_some_and(|at| at <= mark);
+    fn pop(&mut self, checkpoint: u64) -> Option<(String, MessageId)> {
+        let has_listener = |at: Option<u64>| at.is_some_and(|at| at <= checkpoint);
         self.0.front().filter(|it| has_listener(it.0))?;
         let (_, session, message) = self.0.pop_front()?;
         Some((session, message))
@@ -30,19 +30,19 @@ impl Unacknowledged {
 }
 
 impl Oracle {
-    /// The page will report when it has processed all notices up to this mark.
-    pub(super) fn on_mark(&mut self, tab: TabId, mark: u64) {
+    /// The page will report when it has processed all notices up to this checkpoint.
+    pub(super) fn on_checkpoint(&mut self, tab: TabId, checkpoint: u64) {
         if let Some(view) = self.tabs.get_mut(&tab) {
-            view.unacknowledged.mark(mark);
+            view.unacknowledged.reach(checkpoint);
         }
     }
 
-    /// The page has processed all notices up to this mark.
-    pub(crate) fn on_credit(&mut self, tab: TabId, mark: u64) {
+    /// The page has processed all notices up to this checkpoint.
+    pub(crate) fn on_credit(&mut self, tab: TabId, checkpoint: u64) {
         while let Some((session, message)) = self
             .tabs
             .get_mut(&tab)
-            .and_then(|view| view.unacknowledged.pop(mark))
+            .and_then(|view| view.unacknowledged.pop(checkpoint))
         {
             self.got(&session, message);
         }

@@ -28,7 +28,7 @@ const ANSWER_STEP_MS: u64 = 10;
 
 /// Time from the last fault until every member list must be correct. An announcement that arrives after the goodbye of
 /// its tab keeps that tab listed, until it has been silent for long.
-const ROSTER_MS: u64 = 45_000;
+const MEMBERS_MS: u64 = 45_000;
 
 /// The client that requests retained messages at the end.
 const RETAINED_PROBER: ClientNo = ClientNo(91);
@@ -76,7 +76,7 @@ impl World<'_> {
         self.check_settled()?;
         self.probe_delivery()?;
         self.probe_retained()?;
-        self.run_until(begin_ms + settle_ms + ROSTER_MS)?;
+        self.run_until(begin_ms + settle_ms + MEMBERS_MS)?;
         self.resume_sessions()?;
         self.check_settled()?;
         self.oracle.check_durable_obligations()?;

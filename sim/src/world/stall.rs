@@ -25,7 +25,7 @@ pub(super) enum Arrival {
     /// The browser has closed the database.
     Closed,
     Lock(LockNotice),
-    /// The page has processed the notices up to this mark.
+    /// The page has processed the notices up to this checkpoint.
     Credit(u64),
     /// Comes from a [`crate::mutant::Mutant`] only: the page has not processed these notices.
     EarlyCredit(u64),
@@ -130,12 +130,12 @@ impl World<'_> {
                 }
                 Ok(())
             }
-            Arrival::EarlyCredit(mark) => {
-                self.turn(tab, Input::Command(Command::Acknowledge(mark)))
+            Arrival::EarlyCredit(checkpoint) => {
+                self.turn(tab, Input::Command(Command::Acknowledge(checkpoint)))
             }
-            Arrival::Credit(mark) => {
-                self.oracle.on_credit(tab, mark);
-                self.turn(tab, Input::Command(Command::Acknowledge(mark)))
+            Arrival::Credit(checkpoint) => {
+                self.oracle.on_credit(tab, checkpoint);
+                self.turn(tab, Input::Command(Command::Acknowledge(checkpoint)))
             }
             Arrival::Port(no, input) => {
                 if input == PortInput::Closed {

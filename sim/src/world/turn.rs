@@ -131,14 +131,14 @@ impl World<'_> {
                 Output::Port(no, output) => self.deliver_to_port(tab, no, output)?,
                 Output::Notify(notices) => {
                     for notice in notices {
-                        if let Notice::CreditCheckpoint(mark) = notice {
-                            self.oracle.tally.credit_marks += 1;
+                        if let Notice::CreditCheckpoint(checkpoint) = notice {
+                            self.oracle.tally.credit_checkpoints += 1;
                             if self.mutant == Some(Mutant::CreditTooEarly) {
-                                let early = Event::Arrival(tab, Arrival::EarlyCredit(mark));
+                                let early = Event::Arrival(tab, Arrival::EarlyCredit(checkpoint));
                                 self.schedule(self.now_us, early);
                             }
                             let late_us = self.plan.page_ms * 1_000;
-                            let credit = Event::Arrival(tab, Arrival::Credit(mark));
+                            let credit = Event::Arrival(tab, Arrival::Credit(checkpoint));
                             self.schedule_in(0, late_us, credit);
                         }
                         if matches!(notice, Notice::Answer(..))

@@ -60,7 +60,7 @@ impl fmt::Display for Problem {
             }
             Self::NoBroker => f.write_str("There is no broker at the moment."),
             Self::TooMuchWaiting => f.write_str("Too many bytes wait to be published already."),
-            Self::Replaced => f.write_str("Another connection took the place of this one."),
+            Self::Replaced => f.write_str("Another connection replaced this one."),
         }
     }
 }

@@ -142,7 +142,7 @@ fn idle_clients_stay_connected() {
             ..ConnectOptions::default()
         };
         world.client(tab, ClientCommand::Connect(options));
-        world.heard(tab);
+        world.take_notices(tab);
     }
     world.pass(60_000);
     assert!(world.statuses(id(1)).is_empty());
@@ -156,7 +156,7 @@ fn commands_before_open_are_refused() {
     world.connect(id(1));
     world.command(id(1), Command::Visibility(Visibility::Hidden));
     let refused = Notice::Refused(Problem::NotOpen);
-    assert_eq!(world.heard(id(1)), [refused.clone(), refused]);
+    assert_eq!(world.take_notices(id(1)), [refused.clone(), refused]);
 }
 
 #[test]
@@ -179,13 +179,19 @@ fn a_tab_joins_one_channel_and_one_with_a_valid_name() {
     };
     assert_eq!(ChannelName::parse("a/b"), Err(error.clone()));
     assert_eq!(
-        world.heard(id(1)),
+        world.take_notices(id(1)),
         [Notice::Refused(Problem::Channel(error))]
     );
     world.command(id(1), open("test"));
-    assert!(matches!(world.heard(id(1))[0], Notice::Opened { .. }));
+    assert!(matches!(
+        world.take_notices(id(1))[0],
+        Notice::Opened { .. }
+    ));
     world.command(id(1), open("test"));
-    assert_eq!(world.heard(id(1)), [Notice::Refused(Problem::AlreadyOpen)]);
+    assert_eq!(
+        world.take_notices(id(1)),
+        [Notice::Refused(Problem::AlreadyOpen)]
+    );
 }
 
 #[test]

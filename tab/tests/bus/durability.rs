@@ -165,7 +165,7 @@ fn a_damaged_row_is_skipped_and_reported_and_nothing_else_is_lost() {
     world.subscribe(id(2), "#");
     assert_eq!(world.payloads(id(2)), ["2"]);
     let stats: Vec<TabStats> = world
-        .heard(id(2))
+        .take_notices(id(2))
         .into_iter()
         .filter_map(|notice| match notice {
             Notice::Stats(stats) => Some(stats),

@@ -158,7 +158,7 @@ fn a_living_tab_that_the_broker_gave_up_binds_again() {
 fn a_forged_goodbye_does_not_end_a_broker() {
     let mut world = two_tabs();
     let roles = [world.role(id(1)), world.role(id(2))];
-    world.heard(id(2));
+    world.take_notices(id(2));
     world.say(ControlMessage::Goodbye { tab_id: id(1) });
     assert_eq!([world.role(id(1)), world.role(id(2))], roles);
     assert!(world.statuses(id(2)).is_empty());
@@ -187,7 +187,7 @@ fn frames_for_another_broker_of_the_same_term_are_ignored() {
         broker: id(9),
         ..own
     };
-    world.heard(id(2));
+    world.take_notices(id(2));
     world.say(ControlMessage::Bind {
         lane: others,
         binding: 99,
@@ -215,7 +215,7 @@ fn an_unbind_leads_to_a_new_binding() {
     let lane = lane(&world, id(2));
     let binding = last_binding(&world);
     let unbind = |binding| ControlMessage::Unbind { lane, binding };
-    world.heard(id(2));
+    world.take_notices(id(2));
     world.say(unbind(binding - 1));
     assert!(
         world.statuses(id(2)).is_empty(),
@@ -240,7 +240,7 @@ fn garbage_is_counted_and_reported_once_a_second_and_changes_nothing() {
     let mut world = two_tabs();
     let lane = lane(&world, id(2));
     let roles = [world.role(id(1)), world.role(id(2))];
-    world.heard(id(1));
+    world.take_notices(id(1));
     for round in 0..30 {
         for bytes in [vec![], b"TMQ1".to_vec(), vec![round; 40]] {
             world.input(id(1), Input::Frame(lane, bytes));
@@ -258,13 +258,13 @@ fn garbage_is_counted_and_reported_once_a_second_and_changes_nothing() {
         );
         world.pass(100);
     }
-    let told = |world: &World, source| {
+    let reported = |world: &World, source| {
         let foreign = EventKind::Foreign(source);
         let events = world.events(id(1));
         events.into_iter().filter(|kind| **kind == foreign).count()
     };
-    assert_eq!(told(&world, Source::Lane), 3);
-    assert_eq!(told(&world, Source::Control), 3);
+    assert_eq!(reported(&world, Source::Lane), 3);
+    assert_eq!(reported(&world, Source::Control), 3);
     world.pass(5_000);
     assert_eq!(world.stats(id(1)).unwrap().foreign, 150);
     assert_eq!([world.role(id(1)), world.role(id(2))], roles);

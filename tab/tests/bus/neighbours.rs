@@ -220,23 +220,23 @@ fn locks_of_another_script_are_reported_and_used_when_they_are_free() {
     world.open(id(1));
     world.connect(id(1));
     let request = world.publish(id(1), "a", "x", QoS::AtLeastOnce);
-    let told = |world: &World| {
+    let reported = |world: &World| {
         let events = world.events(id(1)).into_iter();
         let held = EventKind::LockHeld("test/v1/steal".to_owned());
         events.filter(|kind| **kind == held).count()
     };
     world.pass(4_000);
-    assert_eq!(told(&world), 1);
+    assert_eq!(reported(&world), 1);
     world.pass(60_000);
-    assert!((2..=10).contains(&told(&world)), "{}", told(&world));
+    assert!((2..=10).contains(&reported(&world)), "{}", reported(&world));
     assert_eq!(world.role(id(1)), Role::Waiting);
-    let before = told(&world);
+    let before = reported(&world);
     world.free_locks(stranger);
     world.pass(1_000);
     assert!(matches!(world.role(id(1)), Role::Broker { .. }));
     assert_eq!(world.published(id(1)), [(request, 0x10)]);
     world.pass(60_000);
-    assert_eq!(told(&world), before);
+    assert_eq!(reported(&world), before);
 }
 
 #[test]

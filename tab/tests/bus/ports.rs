@@ -36,7 +36,7 @@ struct Raw {
     tab: TabId,
     no: PortNo,
     version: ProtocolVersion,
-    taken: usize,
+    accepted: usize,
     sent: usize,
     is_closed: bool,
     /// The reason for its end, as the worker reports it to its page.
@@ -51,7 +51,7 @@ impl Raw {
             tab,
             no,
             version,
-            taken: 0,
+            accepted: 0,
             sent: 0,
             is_closed: false,
             reason: None,
@@ -81,13 +81,13 @@ impl Raw {
         self.bytes(world, bytes);
     }
 
-    fn heard(&mut self, world: &mut World) -> Vec<Packet> {
+    fn received(&mut self, world: &mut World) -> Vec<Packet> {
         let mut stream = BytesMut::new();
         for output in world.port_outputs(self.tab, self.no) {
             assert!(!self.is_closed, "{output:?} after the end");
             match output {
                 PortOutput::Bytes(bytes) => stream.extend_from_slice(&bytes),
-                PortOutput::Accepted(count) => self.taken += count,
+                PortOutput::Accepted(count) => self.accepted += count,
                 PortOutput::Closed(reason) => {
                     self.is_closed = true;
                     self.reason = reason;
@@ -101,11 +101,11 @@ impl Raw {
 
     /// Packets that it received, one line each.
     fn lines(&mut self, world: &mut World) -> Vec<String> {
-        self.heard(world).iter().map(line).collect()
+        self.received(world).iter().map(line).collect()
     }
 
     fn connack(&mut self, world: &mut World) -> ConnAckPacket {
-        match &self.heard(world)[..] {
+        match &self.received(world)[..] {
             [Packet::ConnAck(connack)] => connack.clone(),
             other => panic!("{other:?}"),
         }
@@ -244,9 +244,9 @@ fn both_mqtt_versions_work_in_any_tab_and_between_them() {
             }),
         );
         assert_eq!(one.lines(&mut world), ["UNSUBACK 9"]);
-        assert_eq!(one.taken, one.sent);
+        assert_eq!(one.accepted, one.sent);
         one.send(&mut world, disconnect());
-        one.heard(&mut world);
+        one.received(&mut world);
         assert!(one.is_closed);
     }
 }
@@ -304,7 +304,7 @@ fn publications_without_a_broker_leave_in_order_and_are_accepted_then() {
     receiver.send(&mut world, publish(0, "a", "zero", QoS::AtMostOnce));
     receiver.send(&mut world, Packet::PingReq);
     assert_eq!(receiver.lines(&mut world), ["PINGRESP"]);
-    assert!(receiver.taken < receiver.sent);
+    assert!(receiver.accepted < receiver.sent);
     world.thaw(id(2));
     world.pass(100);
     assert_eq!(
@@ -319,17 +319,17 @@ fn publications_without_a_broker_leave_in_order_and_are_accepted_then() {
             "PUBLISH a zero qos0",
         ]
     );
-    assert_eq!(receiver.taken, receiver.sent);
-    assert!(sender.heard(&mut world).is_empty());
+    assert_eq!(receiver.accepted, receiver.sent);
+    assert!(sender.received(&mut world).is_empty());
 }
 
 /// The broker is suspended, and then its tab ends. It never answered the last packets.
-fn ask_in_vain(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
+fn send_to_a_suspended_broker(world: &mut World, raw: &mut Raw, packets: Vec<Packet>) {
     world.freeze(id(1));
     for packet in packets {
         raw.send(world, packet);
     }
-    assert!(raw.heard(world).is_empty());
+    assert!(raw.received(world).is_empty());
     world.crash(id(1));
     world.pass(100);
 }
@@ -341,7 +341,7 @@ fn the_next_broker_answers_unanswered_requests() {
         sender.subscribe(&mut world, 1, "a");
         receiver.send(&mut world, publish(3, "a", "before", QOS2));
         assert_eq!(receiver.lines(&mut world), ["PUBREC 3"]);
-        ask_in_vain(
+        send_to_a_suspended_broker(
             &mut world,
             &mut receiver,
             vec![
@@ -399,7 +399,7 @@ fn a_client_gets_no_message_twice_and_its_answer_reaches_the_broker_that_asks() 
             world.thaw(id(2));
             world.pass(100);
             if !answers_early {
-                assert!(receiver.heard(&mut world).is_empty());
+                assert!(receiver.received(&mut world).is_empty());
                 receiver.send(&mut world, puback(1));
                 receiver.send(&mut world, pubrec(2));
             }
@@ -409,7 +409,7 @@ fn a_client_gets_no_message_twice_and_its_answer_reaches_the_broker_that_asks() 
             world.pass(10);
             world.open(id(4));
             move_broker(&mut world);
-            assert!(receiver.heard(&mut world).is_empty());
+            assert!(receiver.received(&mut world).is_empty());
         }
     }
 }
@@ -421,11 +421,11 @@ fn the_connection_of_a_client_whose_session_is_lost_ends() {
         let mut raw = Raw::connected(&mut world, id(2), 1, version);
         world.close(id(1));
         world.pass(100);
-        let heard = raw.lines(&mut world);
+        let lines = raw.lines(&mut world);
         assert!(raw.is_closed);
         match version {
-            V5 => assert_eq!(heard, ["DISCONNECT ServerShuttingDown"]),
-            V31 | V311 => assert_eq!(heard, [""; 0]),
+            V5 => assert_eq!(lines, ["DISCONNECT ServerShuttingDown"]),
+            V31 | V311 => assert_eq!(lines, [""; 0]),
         }
         Raw::connected(&mut world, id(2), 2, version);
     }
@@ -439,13 +439,13 @@ fn a_port_learns_that_another_client_took_its_session() {
         let mut second = Raw::open(&mut world, id(3), 8, version);
         second.send(&mut world, connect(version, "raw-7"));
         second.connack(&mut world);
-        let told = first.lines(&mut world);
-        assert_eq!(told.len(), usize::from(version == V5), "{told:?}");
+        let lines = first.lines(&mut world);
+        assert_eq!(lines.len(), usize::from(version == V5), "{lines:?}");
         assert!(first.is_closed);
         assert_eq!(first.reason, Some(ReasonCode::SessionTakenOver));
         // A client that sends DISCONNECT needs no reason.
         second.send(&mut world, disconnect());
-        second.heard(&mut world);
+        second.received(&mut world);
         assert!(second.is_closed);
         assert_eq!(second.reason, None);
     }
@@ -474,7 +474,7 @@ fn a_will_is_sent_for_a_lost_client_and_not_after_disconnect() {
             } else {
                 world.input(id(3), Input::Port(PortNo(4), PortInput::Closed));
             }
-            mortal.heard(&mut world);
+            mortal.received(&mut world);
             assert_eq!(mortal.is_closed, is_polite);
             if is_late {
                 world.thaw(id(2));
@@ -541,11 +541,11 @@ fn an_invalid_topic_filter_ends_its_own_connection_only() {
         receiver.subscribe(&mut world, 1, "+");
         let mut wrong = Raw::connected(&mut world, id(3), 3, version);
         wrong.bytes(&mut world, bytes.to_vec());
-        let heard = wrong.lines(&mut world);
+        let lines = wrong.lines(&mut world);
         assert!(wrong.is_closed);
         match version {
-            V5 => assert_eq!(heard, ["DISCONNECT MalformedPacket"]),
-            V31 | V311 => assert_eq!(heard, [""; 0]),
+            V5 => assert_eq!(lines, ["DISCONNECT MalformedPacket"]),
+            V31 | V311 => assert_eq!(lines, [""; 0]),
         }
         sender.send(&mut world, publish(1, "b", "x", QoS::AtMostOnce));
         assert_eq!(receiver.lines(&mut world), ["PUBLISH b x qos0"]);
@@ -578,18 +578,18 @@ fn garbage_ends_the_connection_and_nothing_else() {
     for version in [V5, V311] {
         let (mut world, mut receiver, mut sender) = world(version);
         receiver.bytes(&mut world, vec![0xff; 10]);
-        let heard = receiver.lines(&mut world);
+        let lines = receiver.lines(&mut world);
         assert!(receiver.is_closed);
-        assert_eq!(heard.len(), usize::from(version == V5), "{heard:?}");
+        assert_eq!(lines.len(), usize::from(version == V5), "{lines:?}");
         receiver.bytes(&mut world, vec![0xff; 10]);
-        assert!(receiver.heard(&mut world).is_empty());
+        assert!(receiver.received(&mut world).is_empty());
         sender.subscribe(&mut world, 1, "a");
     }
     let mut world = World::durable(1);
     for first in [vec![0u8; 4], vec![0xc0, 0], vec![0x10, 2, 0, 0]] {
         let mut raw = Raw::open(&mut world, id(1), 1, V5);
         raw.bytes(&mut world, first);
-        raw.heard(&mut world);
+        raw.received(&mut world);
         assert!(raw.is_closed);
     }
 }
@@ -599,7 +599,7 @@ fn a_port_without_a_channel_is_closed() {
     let mut world = World::durable(1);
     world.start(id(2));
     let mut raw = Raw::open(&mut world, id(2), 1, V5);
-    raw.heard(&mut world);
+    raw.received(&mut world);
     assert!(raw.is_closed);
 }
 
@@ -670,8 +670,8 @@ impl Chatter {
         self.raw.send(world, packet);
     }
 
-    fn hear(&mut self, world: &mut World) {
-        for packet in self.raw.heard(world) {
+    fn receive(&mut self, world: &mut World) {
+        for packet in self.raw.received(world) {
             match packet {
                 Packet::Publish(it) => {
                     let number = core::str::from_utf8(&it.payload).unwrap().parse().unwrap();
@@ -753,7 +753,7 @@ fn across_broker_failures_nothing_is_lost_and_qos_2_arrives_once_in_order() {
                     published[who].push((number, qos));
                     chatters[who].publish(&mut world, number, qos);
                 }
-                6..=7 => chatters[who].hear(&mut world),
+                6..=7 => chatters[who].receive(&mut world),
                 8..=9 => chatters[who].answer(&mut world),
                 10 => world.frames_to_lose = 1,
                 11 if frozen.len() < 2 => {
@@ -789,7 +789,7 @@ fn across_broker_failures_nothing_is_lost_and_qos_2_arrives_once_in_order() {
             for chatter in &mut chatters {
                 // The loss of the last frame on a lane is noticed only with the next one.
                 chatter.raw.send(&mut world, Packet::PingReq);
-                chatter.hear(&mut world);
+                chatter.receive(&mut world);
                 chatter.answer(&mut world);
             }
         }
@@ -798,8 +798,8 @@ fn across_broker_failures_nothing_is_lost_and_qos_2_arrives_once_in_order() {
             let own: BTreeSet<u32> = published.iter().map(|(number, _)| *number).collect();
             assert_eq!(chatter.acknowledged, own, "seed {seed}: acknowledged");
             assert_eq!(
-                chatter.raw.taken, chatter.raw.sent,
-                "seed {seed}: bytes taken"
+                chatter.raw.accepted, chatter.raw.sent,
+                "seed {seed}: bytes accepted"
             );
         }
         for chatter in &chatters {
@@ -833,11 +833,11 @@ fn a_port_reports_accepted_bytes_only_when_there_is_room() {
     for _ in 0..100 {
         publisher.send(&mut world, Packet::Publish(message.clone()));
     }
-    publisher.heard(&mut world);
-    let early = publisher.taken;
+    publisher.received(&mut world);
+    let early = publisher.accepted;
     assert!((1_000_000..2_000_000).contains(&early), "{early}");
     world.thaw(id(1));
-    publisher.heard(&mut world);
-    assert_eq!(publisher.taken, publisher.sent);
-    assert_eq!(subscriber.heard(&mut world).len(), 100);
+    publisher.received(&mut world);
+    assert_eq!(publisher.accepted, publisher.sent);
+    assert_eq!(subscriber.received(&mut world).len(), 100);
 }

@@ -218,7 +218,7 @@ fn a_slow_page_misses_qos_0_and_gets_the_rest_later() {
         let came = received(&world, slow, "some");
         assert!((30..200).contains(&came), "{came} at {slow}");
         assert!(received(&world, slow, "all") < 300);
-        world.answer_marks(slow);
+        world.acknowledge_checkpoints(slow);
         assert_eq!(received(&world, slow, "all"), 300);
         // Including the bytes in flight.
         let came = received(&world, slow, "some");

@@ -24,7 +24,7 @@ fn answers(world: &World, tab: TabId) -> Vec<(RequestId, Answer)> {
 }
 
 /// The answer to the only question since the last call.
-fn told(world: &mut World, tab: TabId, question: Question) -> Answer {
+fn answer_to(world: &mut World, tab: TabId, question: Question) -> Answer {
     let before = answers(world, tab).len();
     let no = ask(world, tab, question);
     let answers = answers(world, tab).split_off(before);
@@ -55,7 +55,7 @@ fn every_tab_gives_the_same_answer_whichever_tab_has_the_broker() {
     let mut world = World::connected(3);
     world.subscribe(id(3), "a/+");
     let all: Vec<Answer> = (1..=3)
-        .map(|number| told(&mut world, id(number), QUESTION))
+        .map(|number| answer_to(&mut world, id(number), QUESTION))
         .collect();
     assert!(all.iter().all(|answer| *answer == all[0]));
     let names: Vec<String> = (1..=3)
@@ -89,11 +89,11 @@ fn the_predicted_receivers_get_the_message() {
         world.subscribe(id(number), filter);
     }
     let topic = "a/b".to_owned();
-    let answer = told(&mut world, id(3), Question::Receivers { topic });
+    let answer = answer_to(&mut world, id(3), Question::Receivers { topic });
     let Answer::Receivers { receivers, .. } = &answer else {
         panic!("{answer:?}")
     };
-    let told: Vec<_> = receivers
+    let shown: Vec<_> = receivers
         .iter()
         .map(|it| (it.tab, it.subscription.topic_filter.as_str()))
         .collect();
@@ -104,7 +104,7 @@ fn the_predicted_receivers_get_the_message() {
         (3, "$share/g/a/b"),
     ];
     assert_eq!(
-        told,
+        shown,
         expected.map(|(number, filter)| (Some(id(number)), filter))
     );
     world.publish(id(1), "a/b", "x", QoS::AtMostOnce);
@@ -118,7 +118,7 @@ fn the_predicted_receivers_get_the_message() {
 fn an_answer_has_the_requested_length() {
     let mut world = World::connected(3);
     let Answer::Sessions { sessions, left_out } =
-        told(&mut world, id(2), Question::Sessions { at_most: 1 })
+        answer_to(&mut world, id(2), Question::Sessions { at_most: 1 })
     else {
         panic!("no sessions")
     };
@@ -130,7 +130,7 @@ fn a_topic_that_cannot_be_published_to_has_no_receivers() {
     let mut world = World::connected(2);
     for number in [1, 2] {
         let topic = "a/#".to_owned();
-        let answer = told(&mut world, id(number), Question::Receivers { topic });
+        let answer = answer_to(&mut world, id(number), Question::Receivers { topic });
         assert!(
             matches!(answer, Answer::Refused(Problem::Topic(_))),
             "{answer:?}"
@@ -162,14 +162,14 @@ fn waiting_and_dropped_messages_are_counted() {
     for _ in 0..3 {
         world.publish(id(2), "a", "x", QoS::AtLeastOnce);
     }
-    match told(&mut world, id(2), Question::Load) {
+    match answer_to(&mut world, id(2), Question::Load) {
         Answer::Load(load) => {
             assert_eq!((load.queued, load.in_flight), (3, 0));
             assert_eq!(load.stats.sessions, 3);
         }
         other => panic!("{other:?}"),
     }
-    let answer = told(&mut world, id(2), QUESTION);
+    let answer = answer_to(&mut world, id(2), QUESTION);
     assert_eq!(clients(&answer)[0], ("away", None));
 }
 
@@ -184,7 +184,7 @@ fn a_question_without_a_broker_is_refused_at_once() {
     world.crash(id(1));
     assert_eq!(answers(&world, id(2)).pop().map(|it| it.1), Some(refused));
     world.pass(1_000);
-    let answer = told(&mut world, id(2), QUESTION);
+    let answer = answer_to(&mut world, id(2), QUESTION);
     assert!(matches!(answer, Answer::Sessions { .. }), "{answer:?}");
 }
 
@@ -211,7 +211,7 @@ fn a_lost_question_ends_without_further_traffic() {
         // Now the gap is noticed and repaired.
         ask(&mut world, id(2), QUESTION);
         world.pass(1_000);
-        let answer = told(&mut world, id(2), QUESTION);
+        let answer = answer_to(&mut world, id(2), QUESTION);
         assert!(matches!(answer, Answer::Sessions { .. }), "{answer:?}");
     }
 }
@@ -233,7 +233,7 @@ fn a_shared_subscription_is_shown_as_it_was_granted() {
     world.client(id(1), subscribe);
     let topic = "a".to_owned();
     let Answer::Receivers { receivers, .. } =
-        told(&mut world, id(1), Question::Receivers { topic })
+        answer_to(&mut world, id(1), Question::Receivers { topic })
     else {
         panic!("no receivers")
     };
@@ -261,12 +261,12 @@ fn an_answer_does_not_hold_up_the_lane_however_long_the_names_are() {
     });
     let subscribe = tab::api::ClientCommand::Subscribe(RequestId(1), filters.collect());
     world.client(id(1), subscribe);
-    let Answer::Sessions { sessions, left_out } = told(&mut world, id(2), QUESTION) else {
+    let Answer::Sessions { sessions, left_out } = answer_to(&mut world, id(2), QUESTION) else {
         panic!("no sessions")
     };
     let second = format!("tab-{}", id(2));
-    let told: Vec<&str> = sessions.iter().map(|it| it.client_id.as_str()).collect();
-    assert_eq!((told, left_out), (vec![second.as_str()], 1));
+    let ids: Vec<&str> = sessions.iter().map(|it| it.client_id.as_str()).collect();
+    assert_eq!((ids, left_out), (vec![second.as_str()], 1));
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn retained(
         at_most,
         payload_bytes: 2,
     };
-    match told(world, id(2), question) {
+    match answer_to(world, id(2), question) {
         Answer::Retained { messages, reached } => {
             let messages = messages.into_iter().map(|it| (it.topic, it.payload));
             (messages.collect(), reached)
@@ -367,7 +367,7 @@ fn retained_messages_are_listed_page_by_page() {
         at_most: 1,
         payload_bytes: 0,
     };
-    let answer = told(&mut world, id(2), wrong);
+    let answer = answer_to(&mut world, id(2), wrong);
     assert!(
         matches!(answer, Answer::Refused(Problem::TopicFilter(_))),
         "{answer:?}"

@@ -466,7 +466,7 @@ impl World {
             Output::Notify(notices) => {
                 node.notices.extend(notices);
                 if !self.silent_pages.contains(&from) {
-                    self.mark(from);
+                    self.acknowledge_last_checkpoint(from);
                 }
             }
             Output::Port(no, output) => node.ports.push((no, output)),
@@ -482,8 +482,8 @@ impl World {
             Output::LoopbackProbe(is_wanted) => node.has_ear = is_wanted,
             Output::Control(message) => {
                 if node.has_ear {
-                    let heard = Input::Loopback(message.clone());
-                    self.arriving.push_back((from, heard));
+                    let acknowledgement = Input::Loopback(message.clone());
+                    self.arriving.push_back((from, acknowledgement));
                 }
                 self.control.push((self.now, message.clone()));
                 for tab in self.tabs.keys().filter(|tab| **tab != from) {
@@ -508,21 +508,21 @@ impl World {
     }
 
     /// The page acknowledges its checkpoint.
-    fn mark(&mut self, tab_id: TabId) {
-        let marks = self.notices(tab_id).filter_map(|it| match it {
-            Notice::CreditCheckpoint(mark) => Some(*mark),
+    fn acknowledge_last_checkpoint(&mut self, tab_id: TabId) {
+        let checkpoints = self.notices(tab_id).filter_map(|it| match it {
+            Notice::CreditCheckpoint(checkpoint) => Some(*checkpoint),
             _ => None,
         });
-        if let Some(mark) = marks.last() {
-            let heard = Input::Command(Command::Acknowledge(mark));
-            self.arriving.push_back((tab_id, heard));
+        if let Some(checkpoint) = checkpoints.last() {
+            let acknowledgement = Input::Command(Command::Acknowledge(checkpoint));
+            self.arriving.push_back((tab_id, acknowledgement));
         }
     }
 
     /// A page that acknowledged nothing does so from now on.
-    pub(crate) fn answer_marks(&mut self, tab_id: TabId) {
+    pub(crate) fn acknowledge_checkpoints(&mut self, tab_id: TabId) {
         self.silent_pages.remove(&tab_id);
-        self.mark(tab_id);
+        self.acknowledge_last_checkpoint(tab_id);
         self.run();
     }
 
@@ -619,7 +619,7 @@ impl World {
     // Received notices of the pages.
 
     /// The notices of a tab since the last call.
-    pub(crate) fn heard(&mut self, tab_id: TabId) -> Vec<Notice> {
+    pub(crate) fn take_notices(&mut self, tab_id: TabId) -> Vec<Notice> {
         let node = self.tabs.get_mut(&tab_id);
         node.map(|node| core::mem::take(&mut node.notices))
             .unwrap_or_default()
@@ -717,11 +717,11 @@ impl World {
     }
 
     pub(crate) fn members(&self, tab_id: TabId) -> &[TabInfo] {
-        let rosters = self.notices(tab_id).filter_map(|notice| match notice {
+        let member_lists = self.notices(tab_id).filter_map(|notice| match notice {
             Notice::Members(members) => Some(&members[..]),
             _ => None,
         });
-        rosters.last().unwrap_or_default()
+        member_lists.last().unwrap_or_default()
     }
 
     pub(crate) fn stats(&self, tab_id: TabId) -> Option<&TabStats> {

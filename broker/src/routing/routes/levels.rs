@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_of_every_length_have_numbers_of_their_own() {
+    fn texts_of_every_length_have_different_numbers() {
         let mut texts: Vec<Vec<u8>> = Vec::new();
         for length in 0..40 {
             let plain = vec![b'a'; length];

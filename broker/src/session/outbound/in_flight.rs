@@ -177,7 +177,7 @@ mod tests {
 
     /// With any order of acknowledgements it equals a tree, and never has many more gaps than entries.
     #[test]
-    fn it_is_what_a_tree_is() {
+    fn the_flights_equal_a_btree_map() {
         let mut state = 1_u64;
         let mut dice = |below: u64| {
             state = state
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledgements_from_the_last_to_the_first_close_the_gaps_now_and_then() {
+    fn acknowledgements_in_reverse_order_leave_a_bounded_number_of_gaps() {
         let mut flights = Flights::default();
         (1..=10_000).for_each(|id| flights.insert(id.into(), release(id)));
         for id in (2..=10_000).rev() {

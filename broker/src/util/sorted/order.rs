@@ -217,7 +217,7 @@ mod tests {
 
     /// With any insertions and removals, each moves at most one chunk, and there are not many more chunks than needed.
     #[test]
-    fn the_work_for_one_does_not_grow_with_all() {
+    fn the_chunks_have_a_bounded_size_and_number() {
         let count = 40 * CHUNK as u32;
         let falling = (0..count).rev();
         let shuffled = (0..count).map(|key| key * 7919 % count);

@@ -113,7 +113,7 @@ impl Oracle {
                 // A broker that lost the record of the exchange does not know it. A broker with a disk does not know it
                 // either, if it resumed an older session than that of the previous broker without a disk.
                 Some(Pending::Release)
-                    if self.harmed_term.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
+                    if self.loss_term.is_some() || self.plan.disk.unavailable_per_mille > 0 =>
                 {
                     Ok(())
                 }
@@ -193,7 +193,7 @@ impl Oracle {
         let guarantee = self.plan.guarantee;
         let term = self.term();
         let is_damaged = self.damaged_term.is_some();
-        let harmed_term = self.harmed_term;
+        let loss_term = self.loss_term;
         let id = message.properties.get_user_property_value(ID_PROPERTY);
         let id = id.and_then(|id| id.parse().ok());
         let Some(id) = id.or_else(|| MessageId::all_in(&message.payload).next()) else {
@@ -215,9 +215,9 @@ impl Oracle {
         let Some(view) = self.tabs.get_mut(&port.0) else {
             return Ok(());
         };
-        // The broker may have sent it before the log was harmed.
-        let may_be_forgotten = harmed_term
-            .is_some_and(|harmed_term| view.notified_term.is_none_or(|term| term <= harmed_term));
+        // The broker may have sent it before the log was damaged or removed.
+        let may_be_forgotten = loss_term
+            .is_some_and(|loss_term| view.notified_term.is_none_or(|term| term <= loss_term));
         let Some(port) = view.ports.get_mut(&port.1) else {
             return Ok(());
         };

@@ -193,10 +193,8 @@ impl Oracle {
         term: Term,
         session_present: bool,
     ) -> bool {
-        // A notice from a term in which the log was harmed may have been sent before that.
-        let may_be_gone = self
-            .harmed_term
-            .is_some_and(|harmed_term| term <= harmed_term);
+        // A notice from a term in which the log was damaged or removed may have been sent before that.
+        let may_be_gone = self.loss_term.is_some_and(|loss_term| term <= loss_term);
         let is_undisrupted = self.is_undisrupted(key.tab);
         let may_be_full = self.may_be_full(now);
         let Some(client) = self.client(key) else {
