@@ -54,8 +54,8 @@ pub(crate) fn parse(
     while let Some(argument) = parser.next()? {
         match argument {
             Long("help") | Short('h') => return Ok(Task::Help),
-            Long("tcp") => serve.tcp = Some(parser.value()?.parse()?),
-            Long("ws") => serve.ws = Some(parser.value()?.parse()?),
+            Long("tcp") => serve.tcp = Some(parser.value()?.parse_with(address)?),
+            Long("ws") => serve.ws = Some(parser.value()?.parse_with(address)?),
             Long("config") => serve.config = Some(parser.value()?.into()),
             Long("verbose") | Short('v') => serve.verbose = true,
             other => return Err(other.unexpected()),
@@ -66,6 +66,11 @@ pub(crate) fn parse(
         serve.ws = Some((Ipv4Addr::LOCALHOST, 8083).into());
     }
     Ok(Task::Serve(serve))
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    let address = text.parse();
+    address.map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:1883")
 }
 
 /// The help, with the keys of the config file.

@@ -171,8 +171,8 @@ impl Config {
         let config = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let key = error.path().to_string();
             ConfigError {
-                // serde names the whole file with a dot.
-                key: (key != ".").then_some(key),
+                // serde names the whole file with a dot, and an unknown place with a question mark.
+                key: (key != "." && key != "?").then_some(key),
                 source: error.into_inner(),
             }
         })?;
@@ -329,9 +329,22 @@ impl fmt::Display for ConfigError {
         if let Some(key) = &self.key {
             write!(f, "{key}: ")?;
         }
-        self.source.fmt(f)
+        let mut source = self.source.to_string();
+        // serde names Rust's types.
+        for (rust, plain) in NUMBERS {
+            source = source.replace(&format!("expected {rust} "), &format!("expected {plain} "));
+        }
+        f.write_str(&source)
     }
 }
+
+const NUMBERS: [(&str, &str); 5] = [
+    ("usize", "a whole number from 0 up"),
+    ("u32", "a whole number from 0 to 4294967295"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("a nonzero u32", "a whole number from 1 to 4294967295"),
+    ("a nonzero u16", "a whole number from 1 to 65535"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -384,6 +397,32 @@ mod tests {
         }
         refused("");
         refused("{} {}");
+        assert!(refused(r#"{"clients_max": 1,}"#).starts_with("trailing comma"));
+        for (json, expected) in [
+            (
+                r#"{"clients_max": -1}"#,
+                "clients_max: invalid value: integer `-1`, expected a whole number from 0 up at line 1",
+            ),
+            (
+                r#"{"receive_maximum": 0}"#,
+                "expected a whole number from 1 to 65535 at",
+            ),
+            (
+                r#"{"receive_maximum": "a"}"#,
+                "expected a whole number from 1 to 65535 at",
+            ),
+            (
+                r#"{"turn_work_max": 0}"#,
+                "expected a whole number from 1 to 4294967295 at",
+            ),
+            (
+                r#"{"maximum_packet_size": -1}"#,
+                "expected a whole number from 0 to 4294967295 at",
+            ),
+        ] {
+            let error = refused(json);
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]
