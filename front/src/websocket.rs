@@ -34,7 +34,7 @@ const MESSAGE_EXTRA_BYTES: usize = 1024 * 1024;
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// How much is read before other tasks run. The library reads frames in a loop until a message is complete, and a frame may be
 /// empty.
-const TURN_BYTES: usize = 64 * 1024;
+const TURN_BYTES: usize = 32 * 1024;
 /// The bytes of a client's control frame before its payload: two, and the mask.
 const CONTROL_HEADER_BYTES: usize = 6;
 
