@@ -227,3 +227,45 @@ impl AsyncWrite for Gate {
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::receive_budget::ReceiveBudget;
+
+    #[tokio::test]
+    async fn other_tasks_run_while_a_client_sends_without_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        client.write_all(&vec![0; 2 * TURN_BYTES]).await.unwrap();
+        drop(client);
+        let receiving = ReceiveBudget::new(1 << 30).connection();
+        let mut gate = Gate {
+            socket,
+            allowance: Arc::new(AtomicUsize::new(usize::MAX)),
+            receiving: Arc::new(receiving),
+            turn_bytes: 0,
+        };
+        gate.socket.readable().await.unwrap();
+        let mut context = Context::from_waker(futures_util::task::noop_waker_ref());
+        let mut bytes = [0; 1_024];
+        let mut read = 0;
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut gate).poll_read(&mut context, &mut buffer) {
+                Poll::Ready(read_one) => {
+                    read_one.unwrap();
+                    read += buffer.filled().len();
+                }
+                Poll::Pending => break,
+            }
+        }
+        assert_eq!(read, TURN_BYTES);
+    }
+}
