@@ -10,8 +10,8 @@
 //!   of the turn.
 //! - After each turn the runtime sets its timer to [`Tab::next_timeout`] and delivers [`Input::Timeout`]. A timer may be
 //!   early, late or repeated.
-//! - Each [`LockRequest`] and [`storage::StorageRequest`] states its answers. They come as later inputs. At most one
-//!   storage request is pending.
+//! - Each [`LockRequest`] and [`storage::StorageRequest`] states its answers. They come as later inputs. Several
+//!   storage requests may be under way, and each answer names its request.
 //! - Time never goes backwards. After a late input the tab assumes that it was suspended.
 //!
 //! A tab reads no clock, draws no random number, starts no thread and does not await. It never panics on input from

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tab::api::{Role, Term};
-use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
+use tab::storage::{RowKind, StorageAnswer, StorageError, StorageOperation};
 use tab::{TabId, Time};
 
 use super::Oracle;
@@ -128,16 +128,16 @@ impl Oracle {
         &mut self,
         now: Time,
         tab: TabId,
-        request: &StorageRequest,
+        operation: &StorageOperation,
         has_lock: bool,
     ) -> Result<(), Violation> {
         if let Some(view) = self.tabs.get_mut(&tab)
-            && *request == StorageRequest::Load
+            && *operation == StorageOperation::Load
         {
             view.is_loading_log = true;
             view.may_have_read_lost_rows = false;
         }
-        if let StorageRequest::Append(_, row) = request
+        if let StorageOperation::Append(_, row) = operation
             && row.kind == RowKind::Fence
             && !has_lock
             && self
@@ -155,41 +155,39 @@ impl Oracle {
         Ok(())
     }
 
-    pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageEvent) {
+    pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageAnswer) {
         match answer {
-            StorageEvent::Opened => self.has_database(tab, true),
-            StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => self.on_write_stored(tab),
-            StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
-            StorageEvent::CheckFailed(_) => {
+            StorageAnswer::Opened => self.has_database(tab, true),
+            StorageAnswer::Loaded(_) => {}
+            StorageAnswer::Committed(_) => self.on_write_stored(tab),
+            StorageAnswer::Checked { .. } => self.tally.checks_passed += 1,
+            StorageAnswer::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::Unavailable { is_lasting, .. } => {
+            StorageAnswer::Unavailable { is_lasting, .. } => {
                 self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::LoadFailed(_) => {
+            StorageAnswer::LoadFailed(_) => {
                 self.tally.reads_failed += 1;
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
-            StorageEvent::Failed(_, StorageError::Full) => {
+            StorageAnswer::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
+            StorageAnswer::Failed(_, StorageError::Full) => {
                 self.on_write_failed(tab);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
-            StorageEvent::Failed(_, StorageError::Other(_)) => {
+            StorageAnswer::Failed(_, StorageError::Other(_)) => {
                 self.on_write_failed(tab);
                 self.tally.writes_aborted += 1;
                 self.on_storage_failure(now, tab);
             }
-            // It is no answer to a transaction.
-            StorageEvent::Closed => {}
         }
     }
 

@@ -4,7 +4,7 @@ use broker::Time;
 
 use crate::api::{Durability, Term};
 use crate::log::storage::{
-    Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest,
+    Damage, Loaded, Row, RowKind, Seq, StorageAnswer, StorageError, StorageOperation,
 };
 use crate::log::{Log, Trouble, segment};
 use crate::protocol::control::SAFE_INTEGER_MAX;
@@ -145,16 +145,16 @@ impl Promotion {
     }
 
     /// The next request for the database. No other request is pending.
-    pub(crate) fn next_request(&mut self, now: Time, is_open: bool) -> Option<StorageRequest> {
+    pub(crate) fn next_request(&mut self, now: Time, is_open: bool) -> Option<StorageOperation> {
         match &self.step {
             Step::Pausing(until) if *until > now => None,
             Step::Begin | Step::Pausing(_) if is_open => {
                 self.step = Step::Loading(now);
-                Some(StorageRequest::Load)
+                Some(StorageOperation::Load)
             }
             Step::Begin | Step::Pausing(_) => {
                 self.step = Step::Opening;
-                Some(StorageRequest::Open(self.durability))
+                Some(StorageOperation::Open(self.durability))
             }
             // The answer to an earlier request is still pending.
             Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
@@ -187,25 +187,25 @@ impl Promotion {
     }
 
     /// Handles an answer of the database. `highest_term`: the highest known term.
-    pub(crate) fn on_event(
+    pub(crate) fn on_answer(
         &mut self,
         now: Time,
-        event: StorageEvent,
+        answer: StorageAnswer,
         highest_term: Option<Term>,
         settings: &Settings,
-        out: &mut Vec<StorageRequest>,
+        out: &mut Vec<StorageOperation>,
     ) -> Option<Outcome> {
-        let beginning = match (core::mem::replace(&mut self.step, Step::Begin), event) {
-            (Step::Opening, StorageEvent::Opened) => {
+        let beginning = match (core::mem::replace(&mut self.step, Step::Begin), answer) {
+            (Step::Opening, StorageAnswer::Opened) => {
                 self.has_had_database = true;
                 None
             }
-            (Step::Opening, StorageEvent::Unavailable { .. })
+            (Step::Opening, StorageAnswer::Unavailable { .. })
                 if self.hesitates(self.began, now, settings) =>
             {
                 None
             }
-            (Step::Opening, StorageEvent::Unavailable { why, is_lasting }) => {
+            (Step::Opening, StorageAnswer::Unavailable { why, is_lasting }) => {
                 // The state of a removed database is in memory. The browser may still be about to remove it.
                 let is_over = match self.why {
                     Why::Removed(..) => self.failures >= settings.storage_failures_max,
@@ -217,13 +217,13 @@ impl Promotion {
                     self.pause(now, highest_term, why, settings)
                 }
             }
-            (Step::Loading(since), StorageEvent::Loaded(loaded))
+            (Step::Loading(since), StorageAnswer::Loaded(loaded))
                 if self.hesitates(since, now, settings) =>
             {
                 self.read_before = Some(loaded.tail);
                 None
             }
-            (Step::Loading(_), StorageEvent::Loaded(loaded)) => {
+            (Step::Loading(_), StorageAnswer::Loaded(loaded)) => {
                 let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
                 if let Some((fence, term)) = self.late.take() {
                     if newest != Some((fence, term)) {
@@ -248,39 +248,39 @@ impl Promotion {
                 }
                 let term = next_term(now, highest_term.max(last));
                 let kind = RowKind::Fence;
-                let fence = StorageRequest::Append(loaded.tail.next(), Row { term, kind });
+                let fence = StorageOperation::Append(loaded.tail.next(), Row { term, kind });
                 out.push(fence);
                 self.step = Step::Fencing(loaded, term, now);
                 None
             }
             // This tab or the database was suspended long enough to be replaced, or another tab claims to lead. Only
             // the log decides.
-            (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
+            (Step::Fencing(_, term, since), StorageAnswer::Committed(seq))
                 if now.ms_since(since) > settings.suspect_ms || highest_term > Some(term) =>
             {
                 self.late = Some((seq, term));
                 None
             }
-            (Step::Fencing(loaded, term, _), StorageEvent::Committed(seq)) => {
+            (Step::Fencing(loaded, term, _), StorageAnswer::Committed(seq)) => {
                 let log = Log::new(term, seq, &loaded, settings);
                 Some(self.begin(now, loaded, term, log))
             }
             // Another broker wrote in between. Its row must be read.
-            (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
-            (Step::Fencing(_, term, since), StorageEvent::Failed(_, StorageError::Full))
+            (Step::Fencing(..), StorageAnswer::Failed(_, StorageError::Taken)) => None,
+            (Step::Fencing(_, term, since), StorageAnswer::Failed(_, StorageError::Full))
                 if highest_term > Some(term) && self.hesitate(now)
                     || self.hesitates(since, now, settings) =>
             {
                 None
             }
-            (Step::Fencing(loaded, term, _), StorageEvent::Failed(_, StorageError::Full)) => {
+            (Step::Fencing(loaded, term, _), StorageAnswer::Failed(_, StorageError::Full)) => {
                 let log = Log::without_fence(Trouble::Full, term, &loaded, settings, now);
                 Some(self.begin(now, loaded, term, log))
             }
             // The stored state is readable. The broker continues without new changes to store.
             (
                 Step::Fencing(loaded, term, since),
-                StorageEvent::Failed(_, StorageError::Other(why)),
+                StorageAnswer::Failed(_, StorageError::Other(why)),
             ) if self.failures + 1 >= settings.storage_failures_max
                 && !(highest_term > Some(term) && self.hesitate(now))
                 && !self.hesitates(since, now, settings) =>
@@ -291,10 +291,8 @@ impl Promotion {
             }
             (
                 Step::Loading(_) | Step::Fencing(..),
-                StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
+                StorageAnswer::LoadFailed(why) | StorageAnswer::Failed(_, StorageError::Other(why)),
             ) => self.pause(now, highest_term, why, settings),
-            // Starts from the beginning.
-            (_, StorageEvent::Closed) => None,
             // The answer belongs to no request.
             (step, _) => {
                 self.step = step;
@@ -302,6 +300,11 @@ impl Promotion {
             }
         };
         beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
+    }
+
+    /// The browser has closed the database. The promotion starts from the beginning.
+    pub(crate) fn on_closed(&mut self) {
+        self.step = Step::Begin;
     }
 
     /// Waits for a moment, once, if an answer took long. This tab may have been suspended and have lost its lock. The

@@ -78,29 +78,53 @@ pub struct Checkpoint {
     pub remove: Vec<(Seq, Seq)>,
 }
 
-/// A request to the database. One request is pending at a time.
+/// Identifies a request. A tab uses each id once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StorageRequestId(pub u64);
+
+/// A request to the database. Several may be under way, and their answers may come in any order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StorageRequest {
-    /// Opens the channel's database. Answer: [`StorageEvent::Opened`] or [`StorageEvent::Unavailable`].
+pub struct StorageRequest {
+    /// Comes back with the answer.
+    pub id: StorageRequestId,
+    /// What the database is to do.
+    pub operation: StorageOperation,
+}
+
+/// The operation of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageOperation {
+    /// Opens the channel's database. Answer: [`StorageAnswer::Opened`] or [`StorageAnswer::Unavailable`]. It closes an earlier
+    /// connection first, as [`Self::Close`] does.
     Open(Durability),
-    /// Reads everything. Answer: [`StorageEvent::Loaded`] or [`StorageEvent::LoadFailed`].
+    /// Reads everything. Answer: [`StorageAnswer::Loaded`] or [`StorageAnswer::LoadFailed`].
     Load,
-    /// Appends a row under this number, unless the number is taken. Answer: [`StorageEvent::Committed`] or
-    /// [`StorageEvent::Failed`]. A fence also fails as taken if later rows exist within the [reach](Seq::reach) of the
+    /// Appends a row under this number, unless the number is taken. Answer: [`StorageAnswer::Committed`] or
+    /// [`StorageAnswer::Failed`]. A fence also fails as taken if later rows exist within the [reach](Seq::reach) of the
     /// row before it. Then a checkpoint has removed the row under that number, and the fence would stop no broker.
     Append(Seq, Row),
-    /// Writes a checkpoint. Answer: [`StorageEvent::Committed`] or [`StorageEvent::Failed`].
+    /// Writes a checkpoint. Answer: [`StorageAnswer::Committed`] or [`StorageAnswer::Failed`].
     Checkpoint(Checkpoint),
     /// Writes and removes a small entry, which shows whether the database works, and looks for the row with this
-    /// number. Answer: [`StorageEvent::Checked`] or [`StorageEvent::CheckFailed`].
+    /// number. Answer: [`StorageAnswer::Checked`] or [`StorageAnswer::CheckFailed`].
     Check(Option<Seq>),
-    /// Closes the database. It has no answer, and the pending request gets none either.
+    /// Closes the database. It has no answer, and the requests under way get none either.
     Close,
 }
 
 /// An event of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StorageEvent {
+    /// The answer to the request with this id.
+    Answer(StorageRequestId, StorageAnswer),
+    /// The browser has closed the database, and has probably removed it. The requests under way have failed without
+    /// another event.
+    Closed,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageAnswer {
     /// The database is open.
     Opened,
     /// The database is not available.
@@ -118,9 +142,6 @@ pub enum StorageEvent {
     Committed(Seq),
     /// The row with this number, and its whole transaction, was not stored.
     Failed(Seq, StorageError),
-    /// The browser has closed the database, and has probably removed it. The pending request has failed without another
-    /// event.
-    Closed,
     /// The database works.
     Checked {
         /// Whether the requested row exists; true if none was requested.

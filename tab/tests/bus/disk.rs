@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tab::storage::{
-    Loaded, Row, RowKind, Seq, Snapshot, StorageError, StorageEvent, StorageRequest,
+    Loaded, Row, RowKind, Seq, Snapshot, StorageAnswer, StorageError, StorageOperation,
 };
 
 #[derive(Debug, Default)]
@@ -23,32 +23,32 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn answer(&mut self, request: StorageRequest) -> Option<StorageEvent> {
-        Some(match request {
-            StorageRequest::Open(_) if self.is_missing => StorageEvent::Unavailable {
+    pub(crate) fn answer(&mut self, operation: StorageOperation) -> Option<StorageAnswer> {
+        Some(match operation {
+            StorageOperation::Open(_) if self.is_missing => StorageAnswer::Unavailable {
                 why: "there is none".to_owned(),
                 is_lasting: true,
             },
-            StorageRequest::Open(_) if self.is_down => StorageEvent::Unavailable {
+            StorageOperation::Open(_) if self.is_down => StorageAnswer::Unavailable {
                 why: "it is down".to_owned(),
                 is_lasting: false,
             },
-            StorageRequest::Open(_) => StorageEvent::Opened,
-            StorageRequest::Load if self.is_down => {
-                StorageEvent::LoadFailed("it is down".to_owned())
+            StorageOperation::Open(_) => StorageAnswer::Opened,
+            StorageOperation::Load if self.is_down => {
+                StorageAnswer::LoadFailed("it is down".to_owned())
             }
-            StorageRequest::Load => StorageEvent::Loaded(self.load()),
-            StorageRequest::Append(seq, row) => match self.check(seq) {
+            StorageOperation::Load => StorageAnswer::Loaded(self.load()),
+            StorageOperation::Append(seq, row) => match self.check(seq) {
                 Ok(()) if self.refuses_large && is_large(&row.kind) => {
-                    StorageEvent::Failed(seq, StorageError::Other("too large".to_owned()))
+                    StorageAnswer::Failed(seq, StorageError::Other("too large".to_owned()))
                 }
                 Ok(()) => {
                     self.rows.insert(seq, row);
-                    StorageEvent::Committed(seq)
+                    StorageAnswer::Committed(seq)
                 }
-                Err(error) => StorageEvent::Failed(seq, error),
+                Err(error) => StorageAnswer::Failed(seq, error),
             },
-            StorageRequest::Checkpoint(checkpoint) => {
+            StorageOperation::Checkpoint(checkpoint) => {
                 let seq = checkpoint.seq;
                 match self.check(seq) {
                     Ok(()) => {
@@ -68,18 +68,18 @@ impl Disk {
                             up_to: seq,
                             pieces: checkpoint.pieces,
                         });
-                        StorageEvent::Committed(seq)
+                        StorageAnswer::Committed(seq)
                     }
-                    Err(error) => StorageEvent::Failed(seq, error),
+                    Err(error) => StorageAnswer::Failed(seq, error),
                 }
             }
-            StorageRequest::Check(_) if self.is_down => {
-                StorageEvent::CheckFailed("it is down".to_owned())
+            StorageOperation::Check(_) if self.is_down => {
+                StorageAnswer::CheckFailed("it is down".to_owned())
             }
-            StorageRequest::Check(seq) => StorageEvent::Checked {
+            StorageOperation::Check(seq) => StorageAnswer::Checked {
                 is_there: seq.is_none_or(|seq| self.rows.contains_key(&seq)),
             },
-            StorageRequest::Close => return None,
+            StorageOperation::Close => return None,
         })
     }
 

@@ -4,7 +4,7 @@ use tab::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
 };
 use tab::control::ControlMessage;
-use tab::storage::{RowKind, Seq, StorageEvent, StorageRequest};
+use tab::storage::{RowKind, Seq, StorageAnswer, StorageEvent, StorageOperation, StorageRequestId};
 use tab::{Input, Lock, LockEvent, Output, Settings, Tab, TabId, Time};
 
 use crate::world::{World, id};
@@ -494,21 +494,27 @@ fn a_page_that_is_shown_before_the_tab_holds_its_lock_has_the_database_opened_on
     for input in [
         Input::Command(open),
         Input::Command(shown),
-        Input::Storage(StorageEvent::Opened),
+        Input::Storage(StorageEvent::Answer(
+            StorageRequestId(1),
+            StorageAnswer::Opened,
+        )),
         Input::Lock(LockEvent::Granted(Lock::Tab(id))),
     ] {
         let mut out = Vec::new();
         tab.handle(Time::from_ms(1_000), input, &mut out);
         asked.extend(out.into_iter().filter_map(|output| match output {
-            Output::Storage(request) => Some(request),
+            Output::Storage(request) => Some((request.id, request.operation)),
             _ => None,
         }));
     }
     assert_eq!(
         asked,
         [
-            StorageRequest::Open(Durability::Relaxed),
-            StorageRequest::Check(None)
+            (
+                StorageRequestId(1),
+                StorageOperation::Open(Durability::Relaxed)
+            ),
+            (StorageRequestId(2), StorageOperation::Check(None))
         ]
     );
 }

@@ -8,7 +8,7 @@ use tab::api::{
     StorageState, Subscription, TabInfo, TabStats, Term, Visibility, Will,
 };
 use tab::control::{Announcement, ControlMessage};
-use tab::storage::StorageRequest;
+use tab::storage::{StorageEvent, StorageOperation, StorageRequest};
 use tab::{
     Input, Lane, Lock, LockEvent, LockRequest, Output, PortNo, PortOutput, Settings, Tab, TabId,
     Time,
@@ -235,7 +235,7 @@ impl World {
         let asked = asked.into_iter().flatten();
         asked
             .into_iter()
-            .any(|it| matches!(it, StorageRequest::Checkpoint(_)))
+            .any(|it| matches!(it.operation, StorageOperation::Checkpoint(_)))
     }
 
     /// Answers one request of this tab, although the database hangs.
@@ -573,18 +573,20 @@ impl World {
             }
             return;
         }
-        if let StorageRequest::Open(_) = request {
+        let StorageRequest { id, operation } = request;
+        if let StorageOperation::Open(_) = operation {
             self.opened += 1;
             self.dead.remove(&tab_id);
         }
         let is_down = self.disk.is_down;
-        let is_opening = matches!(request, StorageRequest::Open(_));
+        let is_opening = matches!(operation, StorageOperation::Open(_));
         self.disk.is_down |= self.dead.contains(&tab_id)
             || self.down.contains(&tab_id)
             || self.aborting.contains(&tab_id) && !is_opening;
-        let answer = self.disk.answer(request);
+        let answer = self.disk.answer(operation);
         self.disk.is_down = is_down;
-        let answer = answer.map(|event| (tab_id, Input::Storage(event)));
+        let answer =
+            answer.map(|answer| (tab_id, Input::Storage(StorageEvent::Answer(id, answer))));
         self.arriving.extend(answer);
     }
 

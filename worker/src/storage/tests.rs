@@ -12,40 +12,70 @@ use super::*;
 use crate::browser::indexeddb;
 use crate::browser::testing::{Received, held_open};
 
-fn named(test: &str) -> (Storage, Received<StorageEvent>) {
+/// A database, its events, and the id of its last request.
+struct Opened {
+    storage: Storage,
+    told: Received<StorageEvent>,
+    last_id: u64,
+}
+
+impl Opened {
+    /// Makes a request and returns its id.
+    fn ask(&mut self, operation: StorageOperation) -> StorageRequestId {
+        self.last_id += 1;
+        let id = StorageRequestId(self.last_id);
+        self.storage.handle(StorageRequest { id, operation });
+        id
+    }
+
+    /// Waits for the answer to the last request.
+    async fn answer(&self) -> StorageAnswer {
+        match self.told.next().await {
+            StorageEvent::Answer(id, answer) if id.0 == self.last_id => answer,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn answer_to(&mut self, operation: StorageOperation) -> StorageAnswer {
+        self.ask(operation);
+        self.answer().await
+    }
+}
+
+fn named(test: &str) -> Opened {
     let told = Received::new();
     let storage = Storage::new(format!("tabmq/test/storage/{test}"), told.sink());
-    (storage, told)
+    Opened {
+        storage,
+        told,
+        last_id: 0,
+    }
 }
 
-async fn open(test: &str) -> (Storage, Received<StorageEvent>) {
-    let (mut storage, told) = named(test);
-    storage.handle(StorageRequest::Open(Durability::Relaxed));
-    assert_eq!(told.next().await, StorageEvent::Opened);
-    (storage, told)
+async fn open(test: &str) -> Opened {
+    let mut storage = named(test);
+    reopen(&mut storage).await;
+    storage
 }
 
-async fn append(
-    (storage, told): &mut (Storage, Received<StorageEvent>),
-    seq: u64,
-    row: Row,
-) -> StorageEvent {
-    storage.handle(StorageRequest::Append(Seq(seq), row));
-    told.next().await
+async fn reopen(storage: &mut Opened) {
+    let open = StorageOperation::Open(Durability::Relaxed);
+    assert_eq!(storage.answer_to(open).await, StorageAnswer::Opened);
 }
 
-async fn write(
-    (storage, told): &mut (Storage, Received<StorageEvent>),
-    checkpoint: Checkpoint,
-) -> StorageEvent {
-    storage.handle(StorageRequest::Checkpoint(checkpoint));
-    told.next().await
+async fn append(storage: &mut Opened, seq: u64, row: Row) -> StorageAnswer {
+    let append = StorageOperation::Append(Seq(seq), row);
+    storage.answer_to(append).await
 }
 
-async fn load((storage, told): &mut (Storage, Received<StorageEvent>)) -> Loaded {
-    storage.handle(StorageRequest::Load);
-    match told.next().await {
-        StorageEvent::Loaded(loaded) => loaded,
+async fn write(storage: &mut Opened, checkpoint: Checkpoint) -> StorageAnswer {
+    let write = StorageOperation::Checkpoint(checkpoint);
+    storage.answer_to(write).await
+}
+
+async fn load(storage: &mut Opened) -> Loaded {
+    match storage.answer_to(StorageOperation::Load).await {
+        StorageAnswer::Loaded(loaded) => loaded,
         other => panic!("{other:?}"),
     }
 }
@@ -117,7 +147,7 @@ async fn appended_rows_are_loaded_in_order_by_the_next_reader() {
         fence(8),
     ];
     for (seq, row) in (1..).zip(&rows) {
-        let committed = StorageEvent::Committed(Seq(seq));
+        let committed = StorageAnswer::Committed(Seq(seq));
         assert_eq!(append(&mut writer, seq, row.clone()).await, committed);
     }
     let loaded = load(&mut open("order").await).await;
@@ -128,6 +158,39 @@ async fn appended_rows_are_loaded_in_order_by_the_next_reader() {
         tail: Seq(4),
     };
     assert_eq!(loaded, expected);
+}
+
+#[wasm_bindgen_test]
+async fn several_requests_are_under_way_and_each_answer_names_its_request() {
+    let mut storage = open("several").await;
+    append(&mut storage, 1, fence(1)).await;
+    let taken = storage.ask(StorageOperation::Append(Seq(1), fence(2)));
+    let stored = storage.ask(StorageOperation::Append(Seq(2), segment(1, &[1])));
+    let read = storage.ask(StorageOperation::Load);
+    let checked = storage.ask(StorageOperation::Check(Some(Seq(2))));
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        match storage.told.next().await {
+            StorageEvent::Answer(id, answer) => answers.push((id, answer)),
+            other => panic!("{other:?}"),
+        }
+    }
+    storage.told.nothing().await;
+    answers.sort_by_key(|(id, _)| *id);
+    let rows = vec![(Seq(1), fence(1)), (Seq(2), segment(1, &[1]))];
+    let loaded = Loaded {
+        rows,
+        tail: Seq(2),
+        ..Loaded::default()
+    };
+    let failed = StorageAnswer::Failed(Seq(1), StorageError::Taken);
+    let expected = [
+        (taken, failed),
+        (stored, StorageAnswer::Committed(Seq(2))),
+        (read, StorageAnswer::Loaded(loaded)),
+        (checked, StorageAnswer::Checked { is_there: true }),
+    ];
+    assert_eq!(answers, expected);
 }
 
 #[wasm_bindgen_test]
@@ -151,22 +214,21 @@ async fn a_check_leaves_nothing_behind_and_fails_on_a_closed_connection() {
     let mut storage = open("check").await;
     append(&mut storage, 1, fence(1)).await;
     for (row, is_there) in [(None, true), (Some(Seq(1)), true), (Some(Seq(2)), false)] {
-        storage.0.handle(StorageRequest::Check(row));
-        assert_eq!(storage.1.next().await, StorageEvent::Checked { is_there });
+        storage.ask(StorageOperation::Check(row));
+        assert_eq!(storage.answer().await, StorageAnswer::Checked { is_there });
     }
-    let current = storage.0.current.clone().unwrap();
+    let current = storage.storage.current.clone().unwrap();
     {
         let connection = current.connection.borrow();
         connection.as_ref().unwrap().database.close();
     }
-    storage.0.handle(StorageRequest::Check(None));
-    match storage.1.next().await {
-        StorageEvent::CheckFailed(why) => assert!(why.contains("InvalidStateError"), "{why}"),
+    storage.ask(StorageOperation::Check(None));
+    match storage.answer().await {
+        StorageAnswer::CheckFailed(why) => assert!(why.contains("InvalidStateError"), "{why}"),
         other => panic!("{other:?}"),
     }
     // A new connection works.
-    storage.0.handle(StorageRequest::Open(Durability::Relaxed));
-    assert_eq!(storage.1.next().await, StorageEvent::Opened);
+    reopen(&mut storage).await;
     let loaded = load(&mut storage).await;
     assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 0));
 }
@@ -177,15 +239,15 @@ async fn a_row_number_is_written_once() {
     let mut new = open("taken").await;
     assert_eq!(
         append(&mut old, 1, fence(1)).await,
-        StorageEvent::Committed(Seq(1))
+        StorageAnswer::Committed(Seq(1))
     );
     assert_eq!(
         append(&mut new, 2, fence(2)).await,
-        StorageEvent::Committed(Seq(2))
+        StorageAnswer::Committed(Seq(2))
     );
-    let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+    let taken = StorageAnswer::Failed(Seq(2), StorageError::Taken);
     assert_eq!(append(&mut old, 2, segment(1, b"late")).await, taken);
-    let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+    let taken = StorageAnswer::Failed(Seq(2), StorageError::Taken);
     assert_eq!(
         write(&mut old, checkpoint(2, &[b"late"], &[(1, 1)])).await,
         taken
@@ -196,7 +258,7 @@ async fn a_row_number_is_written_once() {
     // The connection still works after a failure.
     assert_eq!(
         append(&mut old, 3, fence(3)).await,
-        StorageEvent::Committed(Seq(3))
+        StorageAnswer::Committed(Seq(3))
     );
 }
 
@@ -211,7 +273,7 @@ async fn a_checkpoint_replaces_the_snapshot_and_the_rows_it_removes() {
     let first = checkpoint(7, &[b"a", &large, b"c"], &[(1, 2), (4, 6)]);
     assert_eq!(
         write(&mut storage, first).await,
-        StorageEvent::Committed(Seq(7))
+        StorageAnswer::Committed(Seq(7))
     );
     let loaded = load(&mut storage).await;
     assert_eq!(seqs(&loaded), [3, 7]);
@@ -225,7 +287,7 @@ async fn a_checkpoint_replaces_the_snapshot_and_the_rows_it_removes() {
     let second = checkpoint(8, &[b"d"], &[(7, 7)]);
     assert_eq!(
         write(&mut storage, second).await,
-        StorageEvent::Committed(Seq(8))
+        StorageAnswer::Committed(Seq(8))
     );
     let loaded = load(&mut storage).await;
     assert_eq!(seqs(&loaded), [3, 8]);
@@ -244,7 +306,7 @@ async fn a_fence_with_the_number_of_a_removed_row_fails() {
     write(&mut old, checkpoint(3, &[b"a"], &[(2, 2)])).await;
     // This tab read the log before the second row was written.
     let mut new = open("late").await;
-    let taken = StorageEvent::Failed(Seq(2), StorageError::Taken);
+    let taken = StorageAnswer::Failed(Seq(2), StorageError::Taken);
     assert_eq!(append(&mut new, 2, fence(2)).await, taken);
     assert_eq!(load(&mut new).await.tail, Seq(3));
 }
@@ -256,7 +318,7 @@ async fn a_checkpoint_is_stored_as_a_whole_or_not_at_all() {
     write(&mut storage, checkpoint(2, &[b"a", b"b"], &[])).await;
     let before = load(&mut storage).await;
 
-    let taken = StorageEvent::Failed(Seq(1), StorageError::Taken);
+    let taken = StorageAnswer::Failed(Seq(1), StorageError::Taken);
     assert_eq!(
         write(&mut storage, checkpoint(1, &[b"x"], &[(2, 2)])).await,
         taken
@@ -265,7 +327,7 @@ async fn a_checkpoint_is_stored_as_a_whole_or_not_at_all() {
 
     // An inverted range is refused after the earlier requests of the transaction.
     match write(&mut storage, checkpoint(3, &[b"x"], &[(1, 1), (2, 1)])).await {
-        StorageEvent::Failed(Seq(3), StorageError::Other(why)) => {
+        StorageAnswer::Failed(Seq(3), StorageError::Other(why)) => {
             assert!(why.contains("DataError"), "{why}");
         }
         other => panic!("{other:?}"),
@@ -302,17 +364,23 @@ async fn foreign_values_are_counted_and_hide_no_rows() {
     ];
     let count = foreign.len();
     for (key, value) in foreign {
-        put(&storage.0, LOG, key, value).await;
+        put(&storage.storage, LOG, key, value).await;
     }
     assert_eq!(
         append(&mut storage, 10, segment(1, &[1])).await,
-        StorageEvent::Committed(Seq(10))
+        StorageAnswer::Committed(Seq(10))
     );
-    put(&storage.0, LOG, JsValue::from_f64(11.0), JsValue::NULL).await;
+    put(
+        &storage.storage,
+        LOG,
+        JsValue::from_f64(11.0),
+        JsValue::NULL,
+    )
+    .await;
     let loaded = load(&mut storage).await;
     assert_eq!(seqs(&loaded), [1, 10]);
     assert_eq!((loaded.foreign, loaded.tail), (count + 1, Seq(11)));
-    let taken = StorageEvent::Failed(Seq(11), StorageError::Taken);
+    let taken = StorageAnswer::Failed(Seq(11), StorageError::Taken);
     assert_eq!(append(&mut storage, 11, fence(2)).await, taken);
 }
 
@@ -321,7 +389,7 @@ async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
     let mut storage = open("pieces").await;
     write(&mut storage, checkpoint(5, &[b"a", b"b", b"c", b"d"], &[])).await;
     let damaged = object(&[("upTo", 5.into()), ("of", 4.into())]);
-    put(&storage.0, SNAP, 1.into(), damaged).await;
+    put(&storage.storage, SNAP, 1.into(), damaged).await;
     let loaded = load(&mut storage).await;
     let kept = |pieces: &[&[u8]]| Snapshot {
         up_to: Seq(5),
@@ -337,15 +405,15 @@ async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
             ("bytes", raw_bytes(b"old")),
         ])
     };
-    put(&storage.0, SNAP, 1.into(), fields(4, 4.0)).await;
-    put(&storage.0, SNAP, 4.into(), fields(9, 4.0)).await;
-    put(&storage.0, SNAP, "x".into(), fields(9, 4.0)).await;
+    put(&storage.storage, SNAP, 1.into(), fields(4, 4.0)).await;
+    put(&storage.storage, SNAP, 4.into(), fields(9, 4.0)).await;
+    put(&storage.storage, SNAP, "x".into(), fields(9, 4.0)).await;
     let loaded = load(&mut storage).await;
     assert_eq!(loaded.snapshot, Some(kept(&[b"a", b"c", b"d"])));
     assert_eq!(loaded.foreign, 3);
 
     // This piece claims that most of the snapshot is missing.
-    put(&storage.0, SNAP, 5.into(), fields(9, 9e15)).await;
+    put(&storage.storage, SNAP, 5.into(), fields(9, 9e15)).await;
     let loaded = load(&mut storage).await;
     assert_eq!(loaded.foreign, usize::MAX - 1);
 }
@@ -354,32 +422,32 @@ async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
 async fn a_deleted_database_is_closed_and_may_be_opened_anew() {
     let mut storage = open("deleted").await;
     append(&mut storage, 1, fence(1)).await;
-    storage.0.handle(StorageRequest::Append(Seq(2), fence(1)));
+    storage.ask(StorageOperation::Append(Seq(2), fence(1)));
     indexeddb::delete("tabmq/test/storage/deleted")
         .await
         .unwrap();
-    let mut event = storage.1.next().await;
-    if event == StorageEvent::Committed(Seq(2)) {
-        event = storage.1.next().await;
+    let mut event = storage.told.next().await;
+    if matches!(event, StorageEvent::Answer(..)) {
+        event = storage.told.next().await;
     }
     assert_eq!(event, StorageEvent::Closed);
-    storage.1.nothing().await;
+    storage.told.nothing().await;
 
     match append(&mut storage, 3, fence(1)).await {
-        StorageEvent::Failed(Seq(3), StorageError::Other(_)) => {}
+        StorageAnswer::Failed(Seq(3), StorageError::Other(_)) => {}
         other => panic!("{other:?}"),
     }
-    storage.0.handle(StorageRequest::Open(Durability::Strict));
-    assert_eq!(storage.1.next().await, StorageEvent::Opened);
+    storage.ask(StorageOperation::Open(Durability::Strict));
+    assert_eq!(storage.answer().await, StorageAnswer::Opened);
     assert_eq!(load(&mut storage).await, Loaded::default());
 }
 
 #[wasm_bindgen_test]
 async fn a_failure_caused_by_the_close_of_the_database_is_not_reported() {
-    let (mut storage, told) = open("closed").await;
-    storage.handle(StorageRequest::Append(Seq(u64::MAX), fence(1)));
-    told.nothing_for(CLOSE_MS / 2).await;
-    let current = storage.current.clone().unwrap();
+    let mut storage = open("closed").await;
+    storage.ask(StorageOperation::Append(Seq(u64::MAX), fence(1)));
+    storage.told.nothing_for(CLOSE_MS / 2).await;
+    let current = storage.storage.current.clone().unwrap();
     let database: Option<EventTarget> = {
         let connection = current.connection.borrow();
         connection
@@ -388,8 +456,8 @@ async fn a_failure_caused_by_the_close_of_the_database_is_not_reported() {
     };
     let close = Event::new("close").unwrap();
     database.unwrap().dispatch_event(&close).unwrap();
-    assert_eq!(told.next().await, StorageEvent::Closed);
-    told.nothing().await;
+    assert_eq!(storage.told.next().await, StorageEvent::Closed);
+    storage.told.nothing().await;
 }
 
 #[wasm_bindgen_test]
@@ -404,15 +472,15 @@ async fn a_request_for_another_version_waits() {
     opened.nothing().await;
     assert_eq!(
         append(&mut storage, 1, fence(1)).await,
-        StorageEvent::Committed(Seq(1))
+        StorageAnswer::Committed(Seq(1))
     );
-    storage.0.handle(StorageRequest::Close);
+    storage.ask(StorageOperation::Close);
     assert_eq!(opened.next().await, 2.0);
-    storage.1.nothing().await;
+    storage.told.nothing().await;
 
-    storage.0.handle(StorageRequest::Open(Durability::Relaxed));
-    match storage.1.next().await {
-        StorageEvent::Unavailable {
+    storage.ask(StorageOperation::Open(Durability::Relaxed));
+    match storage.answer().await {
+        StorageAnswer::Unavailable {
             why,
             is_lasting: true,
         } => assert!(why.contains("VersionError"), "{why}"),
@@ -422,16 +490,15 @@ async fn a_request_for_another_version_waits() {
 
 #[wasm_bindgen_test]
 async fn after_close_no_outcome_of_earlier_requests_is_reported() {
-    let (mut storage, told) = named("close");
-    storage.handle(StorageRequest::Open(Durability::Relaxed));
-    storage.handle(StorageRequest::Close);
-    told.nothing().await;
-    storage.handle(StorageRequest::Open(Durability::Relaxed));
-    assert_eq!(told.next().await, StorageEvent::Opened);
-    storage.handle(StorageRequest::Append(Seq(1), fence(1)));
-    storage.handle(StorageRequest::Load);
-    storage.handle(StorageRequest::Close);
-    told.nothing().await;
+    let mut storage = named("close");
+    storage.ask(StorageOperation::Open(Durability::Relaxed));
+    storage.ask(StorageOperation::Close);
+    storage.told.nothing().await;
+    reopen(&mut storage).await;
+    storage.ask(StorageOperation::Append(Seq(1), fence(1)));
+    storage.ask(StorageOperation::Load);
+    storage.ask(StorageOperation::Close);
+    storage.told.nothing().await;
     // The requests are carried out all the same.
     assert_eq!(seqs(&load(&mut open("close").await).await), [1]);
     // Both connections are closed, so the deletion does not wait.
@@ -443,10 +510,10 @@ async fn after_close_no_outcome_of_earlier_requests_is_reported() {
 async fn a_database_without_our_stores_is_refused() {
     let others = indexeddb::open("tabmq/test/storage/others", Some(1.0), |_| Ok(()));
     drop(others.await.unwrap());
-    let (mut storage, told) = named("others");
-    storage.handle(StorageRequest::Open(Durability::Relaxed));
-    match told.next().await {
-        StorageEvent::Unavailable {
+    let mut storage = named("others");
+    storage.ask(StorageOperation::Open(Durability::Relaxed));
+    match storage.answer().await {
+        StorageAnswer::Unavailable {
             why,
             is_lasting: true,
         } => assert!(why.contains("not of TabMQ's making"), "{why}"),
@@ -460,11 +527,11 @@ async fn numbers_beyond_the_safe_integers_are_not_written() {
     let last = SAFE_INTEGER_MAX;
     assert_eq!(
         append(&mut storage, last, fence(last)).await,
-        StorageEvent::Committed(Seq(last))
+        StorageAnswer::Committed(Seq(last))
     );
     for (seq, term) in [(last + 1, 1), (1, last + 1)] {
         match append(&mut storage, seq, fence(term)).await {
-            StorageEvent::Failed(failed, StorageError::Other(_)) => assert_eq!(failed.0, seq),
+            StorageAnswer::Failed(failed, StorageError::Other(_)) => assert_eq!(failed.0, seq),
             other => panic!("{other:?}"),
         }
     }
@@ -482,9 +549,9 @@ async fn rows_far_beyond_the_last_row_are_foreign_and_stay() {
     assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 2));
     assert_eq!(loaded.tail, Seq(1));
     // They block no fence, not even one just before them.
-    let committed = StorageEvent::Committed(Seq(2));
+    let committed = StorageAnswer::Committed(Seq(2));
     assert_eq!(append(&mut storage, 2, fence(2)).await, committed);
-    let taken = StorageEvent::Failed(far, StorageError::Taken);
+    let taken = StorageAnswer::Failed(far, StorageError::Taken);
     assert_eq!(append(&mut storage, far.0, fence(3)).await, taken);
 }
 
@@ -512,7 +579,7 @@ fn the_cause_is_found_among_the_errors_that_it_led_to() {
             .collect())
     };
     let error = |names| match written(Seq(1), errors(names)) {
-        StorageEvent::Failed(Seq(1), error) => error,
+        StorageAnswer::Failed(Seq(1), error) => error,
         other => panic!("{other:?}"),
     };
     assert_eq!(error(&["QuotaExceededError"]), StorageError::Full);
