@@ -2,9 +2,7 @@
 
 use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
 use tab::control::ControlMessage;
-use tab::storage::{
-    Loaded, RowKind, StorageAnswer, StorageEvent, StorageOperation, StorageRequest,
-};
+use tab::storage::{RowKind, StorageAnswer, StorageEvent, StorageOperation, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
 use crate::workload::message_id::MessageId;
@@ -122,7 +120,7 @@ pub(crate) fn lock_request(request: LockRequest) -> String {
 pub(crate) fn storage_request(request: &StorageRequest) -> String {
     let what = match &request.operation {
         StorageOperation::Open(_)
-        | StorageOperation::Load
+        | StorageOperation::Read(..)
         | StorageOperation::Check(_)
         | StorageOperation::Close => format!("asks the disk: {:?}", request.operation),
         StorageOperation::Append(seq, row) => format!(
@@ -147,21 +145,22 @@ pub(crate) fn storage_request(request: &StorageRequest) -> String {
 
 pub(crate) fn stored(answer: &StorageAnswer) -> String {
     match answer {
-        StorageAnswer::Loaded(Loaded {
-            snapshot,
-            rows,
-            foreign,
-            tail,
-        }) => format!(
-            "loaded: snapshot {:?}, {} rows, {foreign} foreign, tail {tail}",
-            snapshot.as_ref().map(|it| it.up_to.0),
-            rows.len()
+        StorageAnswer::Page(page) => format!(
+            "page: {} rows to {:?}, {} pieces of snapshot {:?}, next {:?}",
+            page.rows.len(),
+            page.rows.last().and_then(|(seq, _)| *seq).map(|seq| seq.0),
+            page.pieces.len(),
+            page.pieces
+                .first()
+                .and_then(|(_, piece)| piece.as_ref())
+                .map(|piece| piece.snapshot.0.0),
+            page.next
         ),
         StorageAnswer::Opened
         | StorageAnswer::Unavailable { .. }
         | StorageAnswer::Checked { .. }
         | StorageAnswer::CheckFailed(_)
-        | StorageAnswer::LoadFailed(_)
+        | StorageAnswer::ReadFailed(_)
         | StorageAnswer::Committed(_)
         | StorageAnswer::Failed(..) => format!("{answer:?}"),
     }

@@ -26,7 +26,8 @@
 //! - `lane`: one end of a lane with its back-pressure, and the uplink to a broker in another tab.
 //! - `endpoint`: MQTT connections of this tab: clients and ports.
 //! - `hosted_broker`: the broker in this tab, with its lanes and connections.
-//! - `log`: the log of a leading broker, and the interface to its database, [`storage`].
+//! - `log`: the log of a leading broker, the interface to its database, [`storage`], and the content of that database,
+//!   [`loaded`].
 //! - `page`: the page's credit, and when [`Notices`] leave.
 
 pub mod api;
@@ -46,7 +47,7 @@ pub use broker::{Stats, Time, lean_bincode, sorted, topic_matches};
 pub use election::warm_up::warm_up;
 pub use endpoint::port::{PortInput, PortNo, PortOutput};
 pub use io::{Input, LockEvent, LockRequest, Output};
-pub use log::storage;
+pub use log::{loaded, storage};
 pub use page::notices::Notices;
 pub use protocol::names::{ChannelName, Lane, Lock, TabId};
 pub use protocol::{control, names};

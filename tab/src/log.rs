@@ -1,12 +1,14 @@
 //! Log: the broker's end. One row is pending at a time; changes meanwhile form the next row.
 
+pub mod loaded;
 pub(crate) mod segment;
 pub mod storage;
 
 use broker::{BatchId, Time};
 
 use crate::api::Term;
-use crate::log::storage::{Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageOperation};
+use crate::log::loaded::Loaded;
+use crate::log::storage::{Checkpoint, Row, RowKind, Seq, StorageError, StorageOperation};
 use crate::protocol::names::TabId;
 use crate::settings::Settings;
 

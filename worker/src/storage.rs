@@ -11,8 +11,8 @@ use std::rc::Rc;
 
 use tab::api::Durability;
 use tab::storage::{
-    Checkpoint, Row, RowKind, Seq, StorageAnswer, StorageError, StorageEvent, StorageOperation,
-    StorageRequest, StorageRequestId,
+    Checkpoint, PageLimits, PageStart, Row, RowKind, Seq, StorageAnswer, StorageError,
+    StorageEvent, StorageOperation, StorageRequest, StorageRequestId,
 };
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -20,7 +20,7 @@ use wasm_bindgen_futures::spawn_local;
 use self::compaction::{Change, Compaction};
 use self::connection::{Connection, is_lasting};
 use self::outcome::{sentence, written};
-use self::stored::{PreparedCheckpoint, PreparedRow, loaded};
+use self::stored::{PreparedCheckpoint, PreparedPage, PreparedRow, page};
 use crate::browser::clock;
 use crate::browser::error::describe;
 use crate::browser::indexeddb::{Ended, Transaction};
@@ -59,7 +59,7 @@ impl Storage {
         let StorageRequest { id, operation } = request;
         match operation {
             StorageOperation::Open(durability) => self.open(id, durability),
-            StorageOperation::Load => self.load(id),
+            StorageOperation::Read(start, limits) => self.read(id, start, limits),
             StorageOperation::Append(seq, row) => self.append(id, seq, &row),
             StorageOperation::Checkpoint(checkpoint) => self.checkpoint(id, &checkpoint),
             StorageOperation::Check(row) => self.check(id, row),
@@ -97,15 +97,16 @@ impl Storage {
         }
     }
 
-    fn load(&self, id: StorageRequestId) {
+    fn read(&self, id: StorageRequestId, start: Option<PageStart>, limits: PageLimits) {
+        let prepared = PreparedPage::new(start, limits);
         self.run(
             id,
             Change::default(),
-            Connection::read,
-            |ended| match ended {
-                Ok(results) => StorageAnswer::Loaded(loaded(&results)),
+            |connection| connection.read(prepared?),
+            move |ended| match ended {
+                Ok(results) => StorageAnswer::Page(page(&results, start, limits)),
                 Err(errors) => {
-                    StorageAnswer::LoadFailed(sentence("The log cannot be read", &errors))
+                    StorageAnswer::ReadFailed(sentence("The log cannot be read", &errors))
                 }
             },
         );
@@ -226,7 +227,7 @@ impl DatabaseUse {
     fn ended(self: Rc<Self>, id: StorageRequestId, answer: StorageAnswer, change: Change) {
         let is_unexplained = matches!(
             answer,
-            StorageAnswer::LoadFailed(_)
+            StorageAnswer::ReadFailed(_)
                 | StorageAnswer::CheckFailed(_)
                 | StorageAnswer::Failed(_, StorageError::Other(_))
         );

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tab::TabId;
 use tab::api::Term;
+use tab::loaded::Snapshot;
 use tab::storage::{
-    Checkpoint, Loaded, Row, RowKind, Seq, Snapshot, StorageAnswer, StorageError, StorageOperation,
-    StorageRequest, StorageRequestId,
+    Checkpoint, EntryKey, Page, PageLimits, PageStart, Piece, Row, RowKind, Seq, StorageAnswer,
+    StorageError, StorageOperation, StorageRequest, StorageRequestId,
 };
 
 use crate::mutant::Mutant;
@@ -186,7 +187,7 @@ impl Disk {
                 }
             }
             StorageOperation::Append(..)
-            | StorageOperation::Load
+            | StorageOperation::Read(..)
             | StorageOperation::Check(_)
             | StorageOperation::Checkpoint(_) => {}
         }
@@ -235,7 +236,7 @@ impl Disk {
             StorageOperation::Append(..) | StorageOperation::Check(_) | StorageOperation::Close => {
                 self.prng.between(200, 1_500)
             }
-            StorageOperation::Load | StorageOperation::Checkpoint(_) => {
+            StorageOperation::Read(..) | StorageOperation::Checkpoint(_) => {
                 self.prng.between(500, 5_000)
             }
             StorageOperation::Open(_) => self.prng.between(500, 8_000),
@@ -291,11 +292,13 @@ impl Disk {
                 (answer, None)
             }
             StorageOperation::Open(_) => (self.open(), None),
-            StorageOperation::Load if is_aborted => {
+            StorageOperation::Read(..) if is_aborted => {
                 let why = "the read was aborted".to_owned();
-                (StorageAnswer::LoadFailed(why), None)
+                (StorageAnswer::ReadFailed(why), None)
             }
-            StorageOperation::Load => (StorageAnswer::Loaded(self.load()), None),
+            StorageOperation::Read(start, limits) => {
+                (StorageAnswer::Page(self.read(start, limits)), None)
+            }
             StorageOperation::Check(_) if is_aborted => {
                 let why = "the check was aborted".to_owned();
                 (StorageAnswer::CheckFailed(why), None)
@@ -338,8 +341,7 @@ impl Disk {
             }
             StorageOperation::Close => return None,
         };
-        let is_in_files =
-            matches!(&answer, StorageAnswer::Loaded(loaded) if has_large_values(loaded));
+        let is_in_files = matches!(&answer, StorageAnswer::Page(page) if has_large_values(page));
         Some(Ok(Outcome {
             connection,
             id,
@@ -414,33 +416,66 @@ impl Disk {
         });
     }
 
-    /// Reads all stored data.
-    fn load(&self) -> Loaded {
-        let mut loaded = Loaded {
-            snapshot: self.snapshot.clone(),
-            ..Loaded::default()
-        };
-        for (seq, stored) in &self.rows {
+    /// Reads a page of the stored data.
+    fn read(&self, start: Option<PageStart>, limits: PageLimits) -> Page {
+        let log_after = start.map_or(0, |start| start.log_after.0);
+        let snapshot_from = start.map_or(0, |start| start.snapshot_from.0);
+        let rows = self.rows.iter().map(|(seq, stored)| {
             let row = match stored {
                 Stored::Row(row) => Some(row.clone()),
                 Stored::Foreign => None,
             };
-            loaded.add(*seq, row);
+            (*seq, row)
+        });
+        let strays = self.strays.iter().map(|seq| {
+            let (term, kind) = (Term(1), RowKind::Fence);
+            (*seq, Some(Row { term, kind }))
+        });
+        let log = rows.chain(strays).filter(|(seq, _)| seq.0 > log_after);
+        let mut log: Vec<_> = log.take(limits.rows as usize).collect();
+        let pieces = (0..)
+            .zip(self.pieces())
+            .filter(|(index, _)| *index >= snapshot_from);
+        let pieces: Vec<_> = pieces.take(limits.pieces as usize).collect();
+        let is_full = log.len() == limits.rows as usize || pieces.len() == limits.pieces as usize;
+        let next = PageStart {
+            log_after: EntryKey(log.last().map_or(log_after, |(seq, _)| seq.0)),
+            snapshot_from: EntryKey(pieces.last().map_or(snapshot_from, |(index, _)| *index)),
+        };
+        if self.mutant == Some(Mutant::LastRowMissed) {
+            self.empty_last_segment(&mut log);
         }
-        for seq in &self.strays {
-            let row = Row {
-                term: Term(1),
-                kind: RowKind::Fence,
-            };
-            loaded.add(*seq, Some(row));
+        let log = log.into_iter();
+        let pieces = pieces.into_iter();
+        Page {
+            rows: log.map(|(seq, row)| (Some(seq), row)).collect(),
+            pieces: pieces
+                .map(|(index, piece)| (EntryKey(index), Some(piece)))
+                .collect(),
+            next: is_full.then_some(next),
+            ..Page::default()
         }
-        let rows = &mut loaded.rows;
-        if self.mutant == Some(Mutant::LastRowMissed)
-            && let Some(at) = rows.iter().rposition(|(_, row)| is_segment(row))
-        {
-            rows.remove(at);
+    }
+
+    /// Removes the content of the last segment. Its number stays taken.
+    fn empty_last_segment(&self, log: &mut [(Seq, Option<Row>)]) {
+        let mut segments = self.rows.iter().rev();
+        let last = segments.find(|(_, it)| matches!(it, Stored::Row(row) if is_segment(row)));
+        let last = last.map(|(seq, _)| *seq);
+        let found = log.iter_mut().find(|(seq, _)| Some(*seq) == last);
+        if let Some((_, Some(row))) = found {
+            row.kind = RowKind::Segment(Vec::new());
         }
-        loaded
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.snapshot.iter().flat_map(|snapshot| {
+            let of = snapshot.pieces.len() as u64;
+            snapshot.pieces.iter().map(move |bytes| Piece {
+                snapshot: (snapshot.up_to, of),
+                bytes: bytes.clone(),
+            })
+        })
     }
 
     fn tail(&self) -> Seq {
@@ -477,13 +512,14 @@ impl Disk {
     }
 }
 
-fn has_large_values(loaded: &Loaded) -> bool {
-    let rows = loaded.rows.iter().map(|(_, row)| match &row.kind {
+fn has_large_values(page: &Page) -> bool {
+    let rows = page.rows.iter().flat_map(|(_, row)| row);
+    let rows = rows.map(|row| match &row.kind {
         RowKind::Segment(bytes) => bytes.len(),
         RowKind::Fence | RowKind::Checkpoint => 0,
     });
-    let pieces = loaded.snapshot.iter().flat_map(|it| &it.pieces);
-    rows.chain(pieces.map(Vec::len))
+    let pieces = page.pieces.iter().flat_map(|(_, piece)| piece);
+    rows.chain(pieces.map(|piece| piece.bytes.len()))
         .any(|bytes| bytes > VALUE_BYTES_MAX)
 }
 

@@ -131,11 +131,18 @@ impl Oracle {
         operation: &StorageOperation,
         has_lock: bool,
     ) -> Result<(), Violation> {
-        if let Some(view) = self.tabs.get_mut(&tab)
-            && *operation == StorageOperation::Load
-        {
-            view.is_loading_log = true;
-            view.may_have_read_lost_rows = false;
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            match operation {
+                StorageOperation::Read(Some(_), _) => self.tally.later_pages_read += 1,
+                StorageOperation::Read(None, _) => {
+                    view.is_loading_log = true;
+                    view.may_have_read_lost_rows = false;
+                    view.has_more_pages = false;
+                    let is_replaced = core::mem::take(&mut view.is_page_replaced);
+                    self.tally.readings_begun_anew += u64::from(is_replaced);
+                }
+                _ => view.has_more_pages = false,
+            }
         }
         if let StorageOperation::Append(_, row) = operation
             && row.kind == RowKind::Fence
@@ -158,7 +165,11 @@ impl Oracle {
     pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageAnswer) {
         match answer {
             StorageAnswer::Opened => self.has_database(tab, true),
-            StorageAnswer::Loaded(_) => {}
+            StorageAnswer::Page(page) => {
+                if let Some(view) = self.tabs.get_mut(&tab) {
+                    view.has_more_pages = page.next.is_some();
+                }
+            }
             StorageAnswer::Committed(_) => self.on_write_stored(tab),
             StorageAnswer::Checked { .. } => self.tally.checks_passed += 1,
             StorageAnswer::CheckFailed(_) => {
@@ -172,7 +183,7 @@ impl Oracle {
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageAnswer::LoadFailed(_) => {
+            StorageAnswer::ReadFailed(_) => {
                 self.tally.reads_failed += 1;
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
@@ -250,6 +261,9 @@ impl Oracle {
             }
             Change::Checkpoint(checkpoint) => {
                 self.tally.checkpoints += 1;
+                for (reader, view) in &mut self.tabs {
+                    view.is_page_replaced |= view.has_more_pages && *reader != tab;
+                }
                 for piece in &checkpoint.pieces {
                     self.log.stored.extend(MessageId::all_in(piece));
                 }

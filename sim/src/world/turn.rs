@@ -220,7 +220,7 @@ impl World<'_> {
         let row = match &request.operation {
             StorageOperation::Append(seq, _) => Some(*seq),
             StorageOperation::Open(_)
-            | StorageOperation::Load
+            | StorageOperation::Read(..)
             | StorageOperation::Check(_)
             | StorageOperation::Checkpoint(_)
             | StorageOperation::Close => None,

@@ -13,7 +13,7 @@ use crate::api::{
 };
 use crate::io::{Input, LockEvent, LockRequest, Output};
 use crate::log::storage::{
-    Loaded, Row, Seq, StorageAnswer, StorageEvent, StorageOperation, StorageRequest,
+    Page, Row, Seq, StorageAnswer, StorageEvent, StorageOperation, StorageRequest,
 };
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
@@ -186,11 +186,13 @@ impl Stage {
     fn store(&mut self, operation: StorageOperation) -> Option<StorageAnswer> {
         match operation {
             StorageOperation::Open(_) => Some(StorageAnswer::Opened),
-            StorageOperation::Load => Some(StorageAnswer::Loaded(Loaded {
-                rows: self.rows.clone(),
-                tail: self.rows.last().map(|(seq, _)| *seq).unwrap_or_default(),
-                ..Loaded::default()
-            })),
+            StorageOperation::Read(..) => {
+                let rows = self.rows.iter().cloned();
+                Some(StorageAnswer::Page(Page {
+                    rows: rows.map(|(seq, row)| (Some(seq), Some(row))).collect(),
+                    ..Page::default()
+                }))
+            }
             StorageOperation::Append(seq, row) => {
                 self.rows.push((seq, row));
                 Some(StorageAnswer::Committed(seq))

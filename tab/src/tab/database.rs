@@ -158,10 +158,10 @@ impl Database {
                 self.unavailable = is_lasting.then(|| why.clone());
             }
             // A browser may close a connection silently. All its transactions fail then, and a new connection may work.
-            StorageAnswer::LoadFailed(_)
+            StorageAnswer::ReadFailed(_)
             | StorageAnswer::CheckFailed(_)
             | StorageAnswer::Failed(_, StorageError::Other(_)) => self.is_open = false,
-            StorageAnswer::Loaded(_)
+            StorageAnswer::Page(_)
             | StorageAnswer::Checked { .. }
             | StorageAnswer::Committed(_)
             | StorageAnswer::Failed(_, StorageError::Taken | StorageError::Full) => {}
@@ -208,7 +208,9 @@ impl Joined {
             return;
         }
         let operation = match &mut self.part {
-            Part::Promoting(promotion) => promotion.next_request(turn.now, self.database.is_open),
+            Part::Promoting(promotion) => {
+                promotion.next_request(turn.now, self.database.is_open, &self.settings)
+            }
             Part::Waiting | Part::Client(_) if self.database.wants_check => {
                 Some(self.database.check(self.profile.durability, None))
             }
@@ -306,8 +308,8 @@ impl Joined {
             }
             // The database has just been opened, or the answer belongs to an earlier request.
             StorageAnswer::Opened
-            | StorageAnswer::Loaded(_)
-            | StorageAnswer::LoadFailed(_)
+            | StorageAnswer::Page(_)
+            | StorageAnswer::ReadFailed(_)
             | StorageAnswer::Committed(_)
             | StorageAnswer::Failed(..) => {
                 self.database.wants_check = true;
@@ -459,8 +461,8 @@ impl Joined {
                         self.on_written(written, turn);
                     }
                     StorageAnswer::Opened
-                    | StorageAnswer::Loaded(_)
-                    | StorageAnswer::LoadFailed(_)
+                    | StorageAnswer::Page(_)
+                    | StorageAnswer::ReadFailed(_)
                     | StorageAnswer::Checked { .. }
                     | StorageAnswer::CheckFailed(_) => {}
                 }

@@ -35,6 +35,8 @@ pub(crate) struct World {
     /// Requests of the tabs to the database.
     durability: Durability,
     pub(crate) disk: Disk,
+    /// The settings of tabs that open from now on.
+    pub(crate) settings: Settings,
     /// Tabs whose database does not answer.
     pub(crate) stuck: BTreeSet<TabId>,
     /// Tabs whose connection to the database fails, until they open a new one.
@@ -156,6 +158,7 @@ impl World {
             lost: Vec::new(),
             durability,
             disk: Disk::default(),
+            settings: Settings::default(),
             stuck: BTreeSet::new(),
             dead: BTreeSet::new(),
             down: BTreeSet::new(),
@@ -179,7 +182,7 @@ impl World {
 
     pub(crate) fn start(&mut self, tab_id: TabId) {
         let node = Node {
-            tab: Tab::new(tab_id, "test".to_owned(), Settings::default()),
+            tab: Tab::new(tab_id, "test".to_owned(), self.settings.clone()),
             lanes: BTreeSet::new(),
             notices: Vec::new(),
             ports: Vec::new(),
@@ -236,6 +239,15 @@ impl World {
         asked
             .into_iter()
             .any(|it| matches!(it.operation, StorageOperation::Checkpoint(_)))
+    }
+
+    /// Whether this tab's unanswered request is one for a page behind the first.
+    pub(crate) fn is_asked_for_later_page(&self, tab_id: TabId) -> bool {
+        let asked = self.tabs.get(&tab_id).map(|node| &node.asked);
+        asked
+            .into_iter()
+            .flatten()
+            .any(|it| matches!(it.operation, StorageOperation::Read(Some(_), _)))
     }
 
     /// Answers one request of this tab, although the database hangs.

@@ -1,9 +1,11 @@
 use core::ops::Deref as _;
 
-use js_sys::{Object, Reflect, Uint8Array};
+use js_sys::{Array, Date, Object, Reflect, Uint8Array};
+use tab::Settings;
 use tab::api::Term;
 use tab::control::SAFE_INTEGER_MAX;
-use tab::storage::{Loaded, Snapshot};
+use tab::loaded::{Loaded, Progress, Reading, Snapshot};
+use tab::storage::Page;
 use wasm_bindgen_test::wasm_bindgen_test;
 use web_sys::{DomException, Event, EventTarget};
 
@@ -74,10 +76,43 @@ async fn write(storage: &mut Opened, checkpoint: Checkpoint) -> StorageAnswer {
 }
 
 async fn load(storage: &mut Opened) -> Loaded {
-    match storage.answer_to(StorageOperation::Load).await {
-        StorageAnswer::Loaded(loaded) => loaded,
+    let limits = Settings::default().page;
+    let (loaded, pages) = load_pages(storage, limits).await;
+    assert_eq!(pages, 1);
+    loaded
+}
+
+/// Reads all pages. Returns the content and the number of pages.
+async fn load_pages(storage: &mut Opened, limits: PageLimits) -> (Loaded, usize) {
+    let mut reading = Reading::default();
+    let mut start = None;
+    for pages in 1..100 {
+        match reading.add(read(storage, start, limits).await) {
+            Progress::Continues(next) => start = Some(next),
+            Progress::Complete(loaded) => return (loaded, pages),
+            Progress::Replaced => panic!("another snapshot on page {pages}"),
+        }
+    }
+    panic!("the pages have no end");
+}
+
+async fn read(storage: &mut Opened, start: Option<PageStart>, limits: PageLimits) -> Page {
+    let read = StorageOperation::Read(start, limits);
+    match storage.answer_to(read).await {
+        StorageAnswer::Page(page) => page,
         other => panic!("{other:?}"),
     }
+}
+
+/// Asserts that pages of other sizes have the same content, and returns it.
+async fn load_in_any_pages(storage: &mut Opened) -> Loaded {
+    let loaded = load(storage).await;
+    for (rows, pieces) in [(1, 2), (1, 100), (2, 2), (3, 4), (100, 2), (100, 3)] {
+        let limits = PageLimits { rows, pieces };
+        let (paged, _) = load_pages(storage, limits).await;
+        assert_eq!(paged, loaded, "{limits:?}");
+    }
+    loaded
 }
 
 fn fence(term: u64) -> Row {
@@ -139,7 +174,7 @@ async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
 #[wasm_bindgen_test]
 async fn appended_rows_are_loaded_in_order_by_the_next_reader() {
     let mut writer = open("order").await;
-    assert_eq!(load(&mut writer).await, Loaded::default());
+    assert_eq!(load_in_any_pages(&mut writer).await, Loaded::default());
     let rows = [
         fence(7),
         segment(7, &[1, 0, 255]),
@@ -150,7 +185,7 @@ async fn appended_rows_are_loaded_in_order_by_the_next_reader() {
         let committed = StorageAnswer::Committed(Seq(seq));
         assert_eq!(append(&mut writer, seq, row.clone()).await, committed);
     }
-    let loaded = load(&mut open("order").await).await;
+    let loaded = load_in_any_pages(&mut open("order").await).await;
     let expected = Loaded {
         snapshot: None,
         rows: (1..).map(Seq).zip(rows).collect(),
@@ -166,7 +201,8 @@ async fn several_requests_are_under_way_and_each_answer_names_its_request() {
     append(&mut storage, 1, fence(1)).await;
     let taken = storage.ask(StorageOperation::Append(Seq(1), fence(2)));
     let stored = storage.ask(StorageOperation::Append(Seq(2), segment(1, &[1])));
-    let read = storage.ask(StorageOperation::Load);
+    let limits = Settings::default().page;
+    let read = storage.ask(StorageOperation::Read(None, limits));
     let checked = storage.ask(StorageOperation::Check(Some(Seq(2))));
     let mut answers = Vec::new();
     for _ in 0..4 {
@@ -177,17 +213,16 @@ async fn several_requests_are_under_way_and_each_answer_names_its_request() {
     }
     storage.told.nothing().await;
     answers.sort_by_key(|(id, _)| *id);
-    let rows = vec![(Seq(1), fence(1)), (Seq(2), segment(1, &[1]))];
-    let loaded = Loaded {
-        rows,
-        tail: Seq(2),
-        ..Loaded::default()
+    let rows = [(1, fence(1)), (2, segment(1, &[1]))];
+    let page = Page {
+        rows: rows.map(|(seq, row)| (Some(Seq(seq)), Some(row))).into(),
+        ..Page::default()
     };
     let failed = StorageAnswer::Failed(Seq(1), StorageError::Taken);
     let expected = [
         (taken, failed),
         (stored, StorageAnswer::Committed(Seq(2))),
-        (read, StorageAnswer::Loaded(loaded)),
+        (read, StorageAnswer::Page(page)),
         (checked, StorageAnswer::Checked { is_there: true }),
     ];
     assert_eq!(answers, expected);
@@ -275,7 +310,7 @@ async fn a_checkpoint_replaces_the_snapshot_and_the_rows_it_removes() {
         write(&mut storage, first).await,
         StorageAnswer::Committed(Seq(7))
     );
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!(seqs(&loaded), [3, 7]);
     assert_eq!(loaded.rows[1].1.kind, RowKind::Checkpoint);
     let snapshot = Snapshot {
@@ -289,13 +324,39 @@ async fn a_checkpoint_replaces_the_snapshot_and_the_rows_it_removes() {
         write(&mut storage, second).await,
         StorageAnswer::Committed(Seq(8))
     );
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!(seqs(&loaded), [3, 8]);
     let snapshot = Snapshot {
         up_to: Seq(8),
         pieces: vec![b"d".to_vec()],
     };
     assert_eq!((loaded.snapshot, loaded.foreign), (Some(snapshot), 0));
+}
+
+#[wasm_bindgen_test]
+async fn a_long_log_is_read_in_pages_and_a_checkpoint_between_them_is_noticed() {
+    let mut storage = open("pages").await;
+    append(&mut storage, 1, fence(1)).await;
+    let pieces: [&[u8]; 5] = [b"a", b"b", b"c", b"d", b"e"];
+    write(&mut storage, checkpoint(2, &pieces, &[])).await;
+    for seq in 3..=6 {
+        append(&mut storage, seq, segment(1, &[1])).await;
+    }
+    let limits = PageLimits { rows: 4, pieces: 4 };
+    let whole = load(&mut storage).await;
+    assert_eq!(load_pages(&mut storage, limits).await, (whole, 2));
+
+    let first = read(&mut storage, None, limits).await;
+    assert_eq!((first.rows.len(), first.pieces.len()), (4, 4));
+    let start = first.next;
+    let mut reading = Reading::default();
+    assert_eq!(reading.add(first), Progress::Continues(start.unwrap()));
+    write(&mut storage, checkpoint(7, &pieces, &[(2, 6)])).await;
+    let second = read(&mut storage, start, limits).await;
+    assert_eq!(reading.add(second), Progress::Replaced);
+    let whole = load(&mut storage).await;
+    assert_eq!(seqs(&whole), [1, 7]);
+    assert_eq!(load_pages(&mut storage, limits).await, (whole, 2));
 }
 
 #[wasm_bindgen_test]
@@ -344,6 +405,14 @@ async fn foreign_values_are_counted_and_hide_no_rows() {
     let foreign = [
         (JsValue::from_str("text"), object(&[term(), kind("fence")])),
         (JsValue::from_f64(-1.0), object(&[term(), kind("fence")])),
+        (f64::NEG_INFINITY.into(), object(&[term(), kind("fence")])),
+        (f64::INFINITY.into(), object(&[term(), kind("fence")])),
+        (Date::new_0().into(), object(&[term(), kind("fence")])),
+        (raw_bytes(b"key"), object(&[term(), kind("fence")])),
+        (
+            Array::of1(&1.into()).into(),
+            object(&[term(), kind("fence")]),
+        ),
         (JsValue::from_f64(1.5), object(&[term(), kind("fence")])),
         (JsValue::from_f64(1e300), object(&[term(), kind("fence")])),
         (JsValue::from_f64(0.0), object(&[term(), kind("fence")])),
@@ -377,7 +446,7 @@ async fn foreign_values_are_counted_and_hide_no_rows() {
         JsValue::NULL,
     )
     .await;
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!(seqs(&loaded), [1, 10]);
     assert_eq!((loaded.foreign, loaded.tail), (count + 1, Seq(11)));
     let taken = StorageAnswer::Failed(Seq(11), StorageError::Taken);
@@ -390,7 +459,7 @@ async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
     write(&mut storage, checkpoint(5, &[b"a", b"b", b"c", b"d"], &[])).await;
     let damaged = object(&[("upTo", 5.into()), ("of", 4.into())]);
     put(&storage.storage, SNAP, 1.into(), damaged).await;
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     let kept = |pieces: &[&[u8]]| Snapshot {
         up_to: Seq(5),
         pieces: pieces.iter().map(|piece| piece.to_vec()).collect(),
@@ -408,13 +477,22 @@ async fn damaged_and_missing_pieces_are_counted_and_the_others_kept() {
     put(&storage.storage, SNAP, 1.into(), fields(4, 4.0)).await;
     put(&storage.storage, SNAP, 4.into(), fields(9, 4.0)).await;
     put(&storage.storage, SNAP, "x".into(), fields(9, 4.0)).await;
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!(loaded.snapshot, Some(kept(&[b"a", b"c", b"d"])));
     assert_eq!(loaded.foreign, 3);
 
+    for key in ["y", "z"] {
+        put(&storage.storage, SNAP, key.into(), JsValue::NULL).await;
+    }
+    put(&storage.storage, SNAP, f64::INFINITY.into(), JsValue::NULL).await;
+    put(&storage.storage, SNAP, (-0.5).into(), JsValue::NULL).await;
+    let loaded = load_in_any_pages(&mut storage).await;
+    assert_eq!(loaded.snapshot, Some(kept(&[b"a", b"c", b"d"])));
+    assert_eq!(loaded.foreign, 7);
+
     // This piece claims that most of the snapshot is missing.
     put(&storage.storage, SNAP, 5.into(), fields(9, 9e15)).await;
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!(loaded.foreign, usize::MAX - 1);
 }
 
@@ -496,7 +574,8 @@ async fn after_close_no_outcome_of_earlier_requests_is_reported() {
     storage.told.nothing().await;
     reopen(&mut storage).await;
     storage.ask(StorageOperation::Append(Seq(1), fence(1)));
-    storage.ask(StorageOperation::Load);
+    let limits = Settings::default().page;
+    storage.ask(StorageOperation::Read(None, limits));
     storage.ask(StorageOperation::Close);
     storage.told.nothing().await;
     // The requests are carried out all the same.
@@ -545,7 +624,7 @@ async fn rows_far_beyond_the_last_row_are_foreign_and_stay() {
     for seq in [far, Seq(SAFE_INTEGER_MAX)] {
         append(&mut storage, seq.0, segment(1, &[1])).await;
     }
-    let loaded = load(&mut storage).await;
+    let loaded = load_in_any_pages(&mut storage).await;
     assert_eq!((seqs(&loaded), loaded.foreign), (vec![1], 2));
     assert_eq!(loaded.tail, Seq(1));
     // They block no fence, not even one just before them.
