@@ -37,7 +37,7 @@ mutants! {
     FenceTruncated = "fence-truncated",
     /// A checkpoint loses the last piece of its snapshot.
     SnapshotTorn = "snapshot-torn",
-    /// A read of the log misses the last segment.
+    /// A read of the log misses the content of the last segment.
     LastRowMissed = "last-row-missed",
     /// The loopback probe of a deaf tab succeeds.
     LoopbackForged = "loopback-forged",

@@ -105,6 +105,10 @@ struct TabView {
     has_failed_write: bool,
     /// Whether the tab has requested the log since it was last the leader.
     is_loading_log: bool,
+    /// Whether it has read a page of the log, and pages follow.
+    has_more_pages: bool,
+    /// Whether another tab stored a checkpoint since.
+    is_page_replaced: bool,
     /// Whether the log was damaged or removed after the tab requested it: the tab may have read rows that are gone.
     may_have_read_lost_rows: bool,
     /// Whether it was the broker, and has neither stepped down nor followed another one. It may be about to resume.

@@ -10,6 +10,7 @@ use crate::scenario::{Fault, Scenario};
 /// Separates the random streams of later features from those that must not change.
 pub(crate) const MORE: u64 = 0x7061_6765_735f_6d6f;
 const SLICES: u64 = 0x736c_6963_6573_5f6f;
+const PAGES: u64 = 0x7061_6765_735f_726f;
 
 /// The parameters of a world. Some faults are absent from some worlds, so that a frequent fault does not always hide a
 /// rare one.
@@ -161,6 +162,12 @@ impl Plan {
         }
         // Small enough that catching up takes many steps, between which the broker may change.
         plan.settings.at_once_max = more.one_of([1, 2, 256]);
+        // Small enough that a new broker reads many pages, between which another one may write.
+        let mut pages = Prng::new(scenario.seed ^ PAGES);
+        if plan.settings.checkpoint_rows <= 40 {
+            plan.settings.page.rows = pages.one_of([1, 4, 30, 2_048]);
+            plan.settings.page.pieces = pages.one_of([2, 32]);
+        }
         plan.faults = weights(prng, is_rough);
         plan.faults.retain(|(fault, _)| has(*fault));
         if prng.chance(300) && has(Fault::Narrow) {

@@ -116,6 +116,10 @@ tally! {
     durable_obligations_void,
     /// Sessions of disconnected clients that were resumed at the end to drain their queues.
     sessions_drained,
+    /// Pages of the log that were read behind the first.
+    later_pages_read,
+    /// Readings of the log that began anew, after a checkpoint between two pages.
+    readings_begun_anew,
     /// Fences stored.
     fences,
     /// Fences of tabs that took the leadership without the lock.

@@ -2,7 +2,7 @@
 
 use tab::api::{ClientCommand, ClientNotice, Command, Notice, Publication, Role};
 use tab::control::ControlMessage;
-use tab::storage::{Loaded, RowKind, StorageEvent, StorageRequest};
+use tab::storage::{RowKind, StorageAnswer, StorageEvent, StorageOperation, StorageRequest};
 use tab::{Input, Lane, Lock, LockEvent, LockRequest, TabId};
 
 use crate::workload::message_id::MessageId;
@@ -59,7 +59,10 @@ pub(crate) fn input(input: &Input) -> String {
         Input::Lock(LockEvent::NotSupported(lock)) => {
             format!("cannot get {}: not supported", self::lock(*lock))
         }
-        Input::Storage(event) => format!("gets from the disk: {}", stored(event)),
+        Input::Storage(StorageEvent::Answer(id, answer)) => {
+            format!("gets the answer to request {}: {}", id.0, stored(answer))
+        }
+        Input::Storage(StorageEvent::Closed) => "learns that the database is closed".to_owned(),
         Input::Loopback(message) => format!("receives its own message: {}", control(message)),
         Input::Port(..) | Input::Foreign(_) | Input::Trouble(_) | Input::Timeout => {
             format!("{input:?}")
@@ -115,12 +118,12 @@ pub(crate) fn lock_request(request: LockRequest) -> String {
 }
 
 pub(crate) fn storage_request(request: &StorageRequest) -> String {
-    match request {
-        StorageRequest::Open(_)
-        | StorageRequest::Load
-        | StorageRequest::Check(_)
-        | StorageRequest::Close => format!("asks the disk: {request:?}"),
-        StorageRequest::Append(seq, row) => format!(
+    let what = match &request.operation {
+        StorageOperation::Open(_)
+        | StorageOperation::Read(..)
+        | StorageOperation::Check(_)
+        | StorageOperation::Close => format!("asks the disk: {:?}", request.operation),
+        StorageOperation::Append(seq, row) => format!(
             "writes row {seq} of term {}: {}",
             row.term,
             match &row.kind {
@@ -129,36 +132,37 @@ pub(crate) fn storage_request(request: &StorageRequest) -> String {
                 RowKind::Segment(bytes) => format!("segment, {}", frame(bytes)),
             }
         ),
-        StorageRequest::Checkpoint(it) => format!(
+        StorageOperation::Checkpoint(it) => format!(
             "writes checkpoint {} of term {}: {} pieces, removes {:?}",
             it.seq,
             it.term,
             it.pieces.len(),
             it.remove
         ),
-    }
+    };
+    format!("request {}: {what}", request.id.0)
 }
 
-pub(crate) fn stored(event: &StorageEvent) -> String {
-    match event {
-        StorageEvent::Loaded(Loaded {
-            snapshot,
-            rows,
-            foreign,
-            tail,
-        }) => format!(
-            "loaded: snapshot {:?}, {} rows, {foreign} foreign, tail {tail}",
-            snapshot.as_ref().map(|it| it.up_to.0),
-            rows.len()
+pub(crate) fn stored(answer: &StorageAnswer) -> String {
+    match answer {
+        StorageAnswer::Page(page) => format!(
+            "page: {} rows to {:?}, {} pieces of snapshot {:?}, next {:?}",
+            page.rows.len(),
+            page.rows.last().and_then(|(seq, _)| *seq).map(|seq| seq.0),
+            page.pieces.len(),
+            page.pieces
+                .first()
+                .and_then(|(_, piece)| piece.as_ref())
+                .map(|piece| piece.snapshot.0.0),
+            page.next
         ),
-        StorageEvent::Opened
-        | StorageEvent::Unavailable { .. }
-        | StorageEvent::Checked { .. }
-        | StorageEvent::CheckFailed(_)
-        | StorageEvent::LoadFailed(_)
-        | StorageEvent::Committed(_)
-        | StorageEvent::Failed(..)
-        | StorageEvent::Closed => format!("{event:?}"),
+        StorageAnswer::Opened
+        | StorageAnswer::Unavailable { .. }
+        | StorageAnswer::Checked { .. }
+        | StorageAnswer::CheckFailed(_)
+        | StorageAnswer::ReadFailed(_)
+        | StorageAnswer::Committed(_)
+        | StorageAnswer::Failed(..) => format!("{answer:?}"),
     }
 }
 

@@ -10,8 +10,8 @@
 //!   of the turn.
 //! - After each turn the runtime sets its timer to [`Tab::next_timeout`] and delivers [`Input::Timeout`]. A timer may be
 //!   early, late or repeated.
-//! - Each [`LockRequest`] and [`storage::StorageRequest`] states its answers. They come as later inputs. At most one
-//!   storage request is pending.
+//! - Each [`LockRequest`] and [`storage::StorageRequest`] states its answers. They come as later inputs. Several
+//!   storage requests may be under way, and each answer names its request.
 //! - Time never goes backwards. After a late input the tab assumes that it was suspended.
 //!
 //! A tab reads no clock, draws no random number, starts no thread and does not await. It never panics on input from
@@ -27,7 +27,8 @@
 //! - `endpoint`: MQTT connections of this tab: clients and ports.
 //! - `hosted_broker`: the broker in this tab, with its lanes and connections.
 //! - [`access`]: the rules that a hosted broker gets.
-//! - `log`: the log of a leading broker, and the interface to its database, [`storage`].
+//! - `log`: the log of a leading broker, the interface to its database, [`storage`], and the content of that database,
+//!   [`loaded`].
 //! - `page`: the page's credit, and when [`Notices`] leave.
 
 pub mod access;
@@ -48,7 +49,7 @@ pub use broker::{Stats, Time, binary, sorted, topic_matches};
 pub use election::warm_up::warm_up;
 pub use endpoint::port::{PortInput, PortNo, PortOutput};
 pub use io::{Input, LockEvent, LockRequest, Output};
-pub use log::storage;
+pub use log::{loaded, storage};
 pub use page::notices::Notices;
 pub use protocol::names::{ChannelName, Lane, Lock, TabId};
 pub use protocol::{control, names};

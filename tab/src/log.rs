@@ -1,12 +1,14 @@
 //! Log: the broker's end. One row is pending at a time; changes meanwhile form the next row.
 
+pub mod loaded;
 pub(crate) mod segment;
 pub mod storage;
 
 use broker::{BatchId, Time};
 
 use crate::api::Term;
-use crate::log::storage::{Checkpoint, Loaded, Row, RowKind, Seq, StorageError, StorageRequest};
+use crate::log::loaded::Loaded;
+use crate::log::storage::{Checkpoint, Row, RowKind, Seq, StorageError, StorageOperation};
 use crate::protocol::names::TabId;
 use crate::settings::Settings;
 
@@ -128,7 +130,7 @@ pub(crate) enum Written {
     Full,
     /// The row is written again later.
     Later(String),
-    /// The row failed repeatedly. The caller should [check](StorageRequest::Check) the database: if it works, the row
+    /// The row failed repeatedly. The caller should [check](StorageOperation::Check) the database: if it works, the row
     /// is the cause.
     Failing(String),
     /// The event belongs to no row of this log.
@@ -271,7 +273,7 @@ impl Log {
         now: Time,
         is_awaited: bool,
         snapshot: impl FnOnce() -> Vec<Vec<u8>>,
-    ) -> Option<StorageRequest> {
+    ) -> Option<StorageOperation> {
         if self.under_way.is_some() {
             return None;
         }
@@ -299,19 +301,22 @@ impl Log {
         let (request, what) = match what {
             What::Fence => {
                 let kind = RowKind::Fence;
-                (StorageRequest::Append(seq, Row { term, kind }), What::Fence)
+                (
+                    StorageOperation::Append(seq, Row { term, kind }),
+                    What::Fence,
+                )
             }
             What::Segment { bytes, batch } => {
                 let kind = RowKind::Segment(bytes.clone());
                 (
-                    StorageRequest::Append(seq, Row { term, kind }),
+                    StorageOperation::Append(seq, Row { term, kind }),
                     What::Segment { bytes, batch },
                 )
             }
             What::Checkpoint { batch, .. } => {
                 let pieces = snapshot();
                 let bytes = pieces.iter().map(Vec::len).sum();
-                let request = StorageRequest::Checkpoint(Checkpoint {
+                let request = StorageOperation::Checkpoint(Checkpoint {
                     seq,
                     term,
                     pieces,

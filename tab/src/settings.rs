@@ -3,6 +3,7 @@
 use broker::Config;
 
 use crate::lane::Limits;
+use crate::log::storage::PageLimits;
 
 /// Limits and intervals, with defaults for a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Settings {
     pub storage_full_retry_ms_max: u64,
     /// Maximum delay (ms) while the database fails otherwise.
     pub storage_retry_ms_max: u64,
+    /// Maximum numbers of entries that a new broker reads in one transaction. Longer logs are read in pages.
+    pub page: PageLimits,
     /// Consecutive failures of the database after which the broker refuses changes that have to be stored.
     pub storage_failures_max: u32,
     /// How long (ms) the database may be silent before that is reported.
@@ -218,6 +221,11 @@ impl Default for Settings {
             storage_full_retry_ms: 1_000,
             storage_full_retry_ms_max: 10_000,
             storage_retry_ms_max: 1_000,
+            // The rows between two checkpoints and as many fences, and 8 MiB of a snapshot. Usual logs fit into one page.
+            page: PageLimits {
+                rows: 2_048,
+                pieces: 32,
+            },
             storage_failures_max: 6,
             storage_silence_ms: 3_000,
             storage_open_ms: 15_000,

@@ -10,14 +10,17 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use tab::api::Durability;
-use tab::storage::{Checkpoint, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest};
+use tab::storage::{
+    Checkpoint, PageLimits, PageStart, Row, RowKind, Seq, StorageAnswer, StorageError,
+    StorageEvent, StorageOperation, StorageRequest, StorageRequestId,
+};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use self::compaction::{Change, Compaction};
 use self::connection::{Connection, is_lasting};
 use self::outcome::{sentence, written};
-use self::stored::{PreparedCheckpoint, PreparedRow, loaded};
+use self::stored::{PreparedCheckpoint, PreparedPage, PreparedRow, page};
 use crate::browser::clock;
 use crate::browser::error::describe;
 use crate::browser::indexeddb::{Ended, Transaction};
@@ -51,19 +54,20 @@ impl Storage {
         }
     }
 
-    /// Begins a request. `on_event` gets the outcome later, never before this returns.
+    /// Begins a request; several may be under way. `on_event` gets the answer later, never before this returns.
     pub(crate) fn handle(&mut self, request: StorageRequest) {
-        match request {
-            StorageRequest::Open(durability) => self.open(durability),
-            StorageRequest::Load => self.load(),
-            StorageRequest::Append(seq, row) => self.append(seq, &row),
-            StorageRequest::Checkpoint(checkpoint) => self.checkpoint(&checkpoint),
-            StorageRequest::Check(row) => self.check(row),
-            StorageRequest::Close => self.close(),
+        let StorageRequest { id, operation } = request;
+        match operation {
+            StorageOperation::Open(durability) => self.open(id, durability),
+            StorageOperation::Read(start, limits) => self.read(id, start, limits),
+            StorageOperation::Append(seq, row) => self.append(id, seq, &row),
+            StorageOperation::Checkpoint(checkpoint) => self.checkpoint(id, &checkpoint),
+            StorageOperation::Check(row) => self.check(id, row),
+            StorageOperation::Close => self.close(),
         }
     }
 
-    fn open(&mut self, durability: Durability) {
+    fn open(&mut self, id: StorageRequestId, durability: Durability) {
         self.close();
         let current = Rc::new(DatabaseUse {
             report: Rc::clone(&self.report),
@@ -75,12 +79,13 @@ impl Storage {
         let name = self.name.clone();
         spawn_local(async move {
             match Connection::open(&name, durability, &current).await {
-                Ok(connection) => current.opened(connection),
+                Ok(connection) => current.opened(id, connection),
                 Err(error) => {
-                    current.report(StorageEvent::Unavailable {
+                    let answer = StorageAnswer::Unavailable {
                         why: format!("The database cannot be used: {}", describe(&error)),
                         is_lasting: is_lasting(&error),
-                    });
+                    };
+                    current.report(StorageEvent::Answer(id, answer));
                 }
             }
         });
@@ -92,24 +97,32 @@ impl Storage {
         }
     }
 
-    fn load(&self) {
-        self.run(Change::default(), Connection::read, |ended| match ended {
-            Ok(results) => StorageEvent::Loaded(loaded(&results)),
-            Err(errors) => StorageEvent::LoadFailed(sentence("The log cannot be read", &errors)),
-        });
+    fn read(&self, id: StorageRequestId, start: Option<PageStart>, limits: PageLimits) {
+        let prepared = PreparedPage::new(start, limits);
+        self.run(
+            id,
+            Change::default(),
+            |connection| connection.read(prepared?),
+            move |ended| match ended {
+                Ok(results) => StorageAnswer::Page(page(&results, start, limits)),
+                Err(errors) => {
+                    StorageAnswer::ReadFailed(sentence("The log cannot be read", &errors))
+                }
+            },
+        );
     }
 
-    fn check(&self, row: Option<Seq>) {
+    fn check(&self, id: StorageRequestId, row: Option<Seq>) {
         let check = |connection: &Connection| connection.check(row);
-        self.run(Change::default(), check, |ended| match ended {
-            Ok(results) => StorageEvent::Checked {
+        self.run(id, Change::default(), check, |ended| match ended {
+            Ok(results) => StorageAnswer::Checked {
                 is_there: results.get(2) != 0.0,
             },
-            Err(errors) => StorageEvent::CheckFailed(sentence("The database fails", &errors)),
+            Err(errors) => StorageAnswer::CheckFailed(sentence("The database fails", &errors)),
         });
     }
 
-    fn append(&self, seq: Seq, row: &Row) {
+    fn append(&self, id: StorageRequestId, seq: Seq, row: &Row) {
         let prepared = PreparedRow::new(seq, row);
         let is_fence = matches!(row.kind, RowKind::Fence);
         let change = Change {
@@ -120,18 +133,19 @@ impl Storage {
             },
         };
         self.run(
+            id,
             change,
             |connection| connection.append(prepared?),
             move |ended| match ended {
                 Ok(results) if is_fence && results.get(1) != 0.0 => {
-                    StorageEvent::Failed(seq, StorageError::Taken)
+                    StorageAnswer::Failed(seq, StorageError::Taken)
                 }
                 ended => written(seq, ended),
             },
         );
     }
 
-    fn checkpoint(&self, checkpoint: &Checkpoint) {
+    fn checkpoint(&self, id: StorageRequestId, checkpoint: &Checkpoint) {
         let seq = checkpoint.seq;
         let prepared = PreparedCheckpoint::new(checkpoint);
         let removed = checkpoint.remove.iter();
@@ -141,21 +155,23 @@ impl Storage {
             bytes: 0,
         };
         self.run(
+            id,
             change,
             |connection| connection.checkpoint(&prepared?),
             move |ended| written(seq, ended),
         );
     }
 
-    /// Begins a transaction with this change, and reports its outcome as the result of `event`.
+    /// Begins a transaction with this change, and reports its outcome as the result of `answer`.
     ///
     /// The browser may stop a worker in the middle of a turn. An uncommitted transaction then blocks every tab until the browser
     /// aborts it, in Chromium after a minute. So `begin` only makes one JavaScript call, and its arguments are prepared before.
     fn run(
         &self,
+        id: StorageRequestId,
         change: Change,
         begin: impl FnOnce(&Connection) -> Result<Transaction, JsValue>,
-        event: impl FnOnce(Ended) -> StorageEvent + 'static,
+        answer: impl FnOnce(Ended) -> StorageAnswer + 'static,
     ) {
         let current = self
             .current
@@ -172,8 +188,8 @@ impl Storage {
         drop(connection);
         let report = Rc::clone(&self.report);
         let on_end = move |ended| match current {
-            Some(current) => current.ended(event(ended), change),
-            None => report(event(ended)),
+            Some(current) => current.ended(id, answer(ended), change),
+            None => report(StorageEvent::Answer(id, answer(ended))),
         };
         match transaction {
             Ok(transaction) => transaction.on_end(on_end),
@@ -199,22 +215,23 @@ impl Drop for Storage {
 }
 
 impl DatabaseUse {
-    fn opened(&self, connection: Connection) {
+    fn opened(&self, id: StorageRequestId, connection: Connection) {
         // Otherwise the connection is dropped, which closes it.
         if !self.is_over.get() {
             self.connection.replace(Some(connection));
-            self.report(StorageEvent::Opened);
+            self.report(StorageEvent::Answer(id, StorageAnswer::Opened));
         }
     }
 
     /// Reports the outcome of a transaction.
-    fn ended(self: Rc<Self>, event: StorageEvent, change: Change) {
+    fn ended(self: Rc<Self>, id: StorageRequestId, answer: StorageAnswer, change: Change) {
         let is_unexplained = matches!(
-            event,
-            StorageEvent::LoadFailed(_)
-                | StorageEvent::CheckFailed(_)
-                | StorageEvent::Failed(_, StorageError::Other(_))
+            answer,
+            StorageAnswer::ReadFailed(_)
+                | StorageAnswer::CheckFailed(_)
+                | StorageAnswer::Failed(_, StorageError::Other(_))
         );
+        let event = StorageEvent::Answer(id, answer);
         if !is_unexplained {
             self.report(event);
             return self.compact(change);

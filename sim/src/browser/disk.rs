@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tab::TabId;
 use tab::api::Term;
+use tab::loaded::Snapshot;
 use tab::storage::{
-    Checkpoint, Loaded, Row, RowKind, Seq, Snapshot, StorageError, StorageEvent, StorageRequest,
+    Checkpoint, EntryKey, Page, PageLimits, PageStart, Piece, Row, RowKind, Seq, StorageAnswer,
+    StorageError, StorageOperation, StorageRequest, StorageRequestId,
 };
 
 use crate::mutant::Mutant;
@@ -47,6 +49,8 @@ pub(crate) struct Disk {
     /// Tabs whose connections the browser has closed, and that have not received the event yet.
     closing: BTreeSet<TabId>,
     last_connection: u64,
+    /// The last request of each tab.
+    last_ids: BTreeMap<TabId, StorageRequestId>,
     under_way: BTreeMap<u64, Transaction>,
     last_transaction: u64,
     /// Time at which the last transaction ends.
@@ -78,27 +82,29 @@ pub(crate) struct ConnectionNo(u64);
 #[derive(Debug)]
 struct Connection {
     no: ConnectionNo,
-    is_busy: bool,
-    /// Whether the pending answer is that of the opening itself.
+    /// Whether the tab has not received the answer to the opening yet.
     is_opening: bool,
 }
 
-/// A pending request of a tab.
+/// A request of a tab that is under way.
 #[derive(Debug)]
 struct Transaction {
     tab: TabId,
     connection: ConnectionNo,
     submitted_us: u64,
-    request: StorageRequest,
+    id: StorageRequestId,
+    operation: StorageOperation,
 }
 
 /// The result of a transaction.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) connection: ConnectionNo,
+    /// The request.
+    pub(crate) id: StorageRequestId,
     /// The change to the stored data, if there is one.
     pub(crate) change: Option<Change>,
-    pub(crate) answer: StorageEvent,
+    pub(crate) answer: StorageAnswer,
     /// Whether the answer waits for reads of files, during which other tabs may write.
     pub(crate) is_in_files: bool,
 }
@@ -113,8 +119,8 @@ pub(crate) enum Change {
 /// A request that a tab must not make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Misuse {
-    /// The previous request is not answered yet.
-    TwoAtATime,
+    /// The id is not above those of the tab's earlier requests.
+    IdUsed { id: StorageRequestId },
     /// The database is not open.
     NotOpen,
     /// The row would leave a gap in the numbers.
@@ -135,6 +141,7 @@ impl Disk {
             connections: BTreeMap::new(),
             closing: BTreeSet::new(),
             last_connection: 0,
+            last_ids: BTreeMap::new(),
             under_way: BTreeMap::new(),
             last_transaction: 0,
             free_us: 0,
@@ -155,72 +162,69 @@ impl Disk {
         tab: TabId,
         request: StorageRequest,
     ) -> Result<Option<(u64, u64)>, Misuse> {
-        match &request {
-            StorageRequest::Close => {
+        let StorageRequest { id, operation } = request;
+        if self.last_ids.insert(tab, id) >= Some(id) {
+            return Err(Misuse::IdUsed { id });
+        }
+        match &operation {
+            StorageOperation::Close => {
                 self.connections.remove(&tab);
                 self.closing.remove(&tab);
                 return Ok(None);
             }
-            StorageRequest::Open(_) => {
+            StorageOperation::Open(_) => {
                 self.last_connection += 1;
                 let no = ConnectionNo(self.last_connection);
                 self.closing.remove(&tab);
                 let connection = Connection {
                     no,
-                    is_busy: false,
                     is_opening: true,
                 };
-                let before = self.connections.insert(tab, connection);
-                // A tab may replace an opening that got no answer by another one.
-                if before.is_some_and(|before| before.is_busy && !before.is_opening) {
-                    return Err(Misuse::TwoAtATime);
-                }
+                // The requests on an earlier connection get no answer.
+                self.connections.insert(tab, connection);
                 if now_us < self.silent_until_us {
-                    if let Some(connection) = self.connections.get_mut(&tab) {
-                        connection.is_busy = true;
-                    }
                     return Ok(None);
                 }
             }
-            StorageRequest::Append(..)
-            | StorageRequest::Load
-            | StorageRequest::Check(_)
-            | StorageRequest::Checkpoint(_) => {}
+            StorageOperation::Append(..)
+            | StorageOperation::Read(..)
+            | StorageOperation::Check(_)
+            | StorageOperation::Checkpoint(_) => {}
         }
         // A request to a closed database fails, and the tab learns that from the close event. The request must not
         // reach the new database.
         if self.closing.contains(&tab) {
             return Ok(None);
         }
-        if let StorageRequest::Checkpoint(checkpoint) = &request {
+        if let StorageOperation::Checkpoint(checkpoint) = &operation {
             self.check_fences(checkpoint)?;
         }
-        let connection = self.connections.get_mut(&tab).ok_or(Misuse::NotOpen)?;
-        if core::mem::replace(&mut connection.is_busy, true) {
-            return Err(Misuse::TwoAtATime);
-        }
-        let connection = connection.no;
+        let is_opening = matches!(operation, StorageOperation::Open(_));
+        let connection = self.connections.get(&tab);
+        let connection = connection.filter(|it| it.is_opening == is_opening);
+        let connection = connection.ok_or(Misuse::NotOpen)?.no;
         let is_held = self.mutant == Some(Mutant::AckBeforeCommit)
-            && matches!(request, StorageRequest::Append(..));
+            && matches!(operation, StorageOperation::Append(..));
         let submitted_us = if is_held {
             now_us + 50_000
         } else {
             now_us + self.prng.between(50, 1_000)
         };
-        let takes_us = self.takes_us(&request);
+        let takes_us = self.takes_us(&operation);
         self.free_us = self.free_us.max(submitted_us) + takes_us;
         self.last_transaction += 1;
         let transaction = Transaction {
             tab,
             connection,
             submitted_us,
-            request,
+            id,
+            operation,
         };
         self.under_way.insert(self.last_transaction, transaction);
         Ok(Some((self.free_us, self.last_transaction)))
     }
 
-    fn takes_us(&mut self, request: &StorageRequest) -> u64 {
+    fn takes_us(&mut self, operation: &StorageOperation) -> u64 {
         let drawn = self.prng.between(0, 999);
         if drawn < self.manners.stuck_per_mille {
             return self.prng.between(300_000, 3_000_000);
@@ -228,12 +232,14 @@ impl Disk {
         if drawn < self.manners.stuck_per_mille + self.manners.slow_per_mille {
             return self.prng.between(5_000, 80_000);
         }
-        match request {
-            StorageRequest::Append(..) | StorageRequest::Check(_) | StorageRequest::Close => {
+        match operation {
+            StorageOperation::Append(..) | StorageOperation::Check(_) | StorageOperation::Close => {
                 self.prng.between(200, 1_500)
             }
-            StorageRequest::Load | StorageRequest::Checkpoint(_) => self.prng.between(500, 5_000),
-            StorageRequest::Open(_) => self.prng.between(500, 8_000),
+            StorageOperation::Read(..) | StorageOperation::Checkpoint(_) => {
+                self.prng.between(500, 5_000)
+            }
+            StorageOperation::Open(_) => self.prng.between(500, 8_000),
         }
     }
 
@@ -269,36 +275,39 @@ impl Disk {
         let Transaction {
             tab,
             connection,
-            request,
+            id,
+            operation,
             ..
         } = self.under_way.remove(&transaction)?;
         let is_down = now_us < self.down_until_us && self.exempt_tab != Some(tab);
         let is_aborted = self.prng.chance(self.manners.abort_per_mille)
             || is_down
             || self.dead.contains(&connection);
-        let (answer, change) = match request {
-            StorageRequest::Open(_) if is_down => {
-                let answer = StorageEvent::Unavailable {
+        let (answer, change) = match operation {
+            StorageOperation::Open(_) if is_down => {
+                let answer = StorageAnswer::Unavailable {
                     why: "it is down".to_owned(),
                     is_lasting: false,
                 };
                 (answer, None)
             }
-            StorageRequest::Open(_) => (self.open(), None),
-            StorageRequest::Load if is_aborted => {
+            StorageOperation::Open(_) => (self.open(), None),
+            StorageOperation::Read(..) if is_aborted => {
                 let why = "the read was aborted".to_owned();
-                (StorageEvent::LoadFailed(why), None)
+                (StorageAnswer::ReadFailed(why), None)
             }
-            StorageRequest::Load => (StorageEvent::Loaded(self.load()), None),
-            StorageRequest::Check(_) if is_aborted => {
+            StorageOperation::Read(start, limits) => {
+                (StorageAnswer::Page(self.read(start, limits)), None)
+            }
+            StorageOperation::Check(_) if is_aborted => {
                 let why = "the check was aborted".to_owned();
-                (StorageEvent::CheckFailed(why), None)
+                (StorageAnswer::CheckFailed(why), None)
             }
-            StorageRequest::Check(seq) => {
+            StorageOperation::Check(seq) => {
                 let is_there = seq.is_none_or(|seq| self.rows.contains_key(&seq));
-                (StorageEvent::Checked { is_there }, None)
+                (StorageAnswer::Checked { is_there }, None)
             }
-            StorageRequest::Append(seq, row) => {
+            StorageOperation::Append(seq, row) => {
                 let size = match &row.kind {
                     RowKind::Fence | RowKind::Checkpoint => 16,
                     RowKind::Segment(bytes) => bytes.len(),
@@ -309,15 +318,15 @@ impl Disk {
                     // The row stays, but fences no broker.
                     Ok(None) if row.kind == RowKind::Fence && seq < self.tail() => {
                         self.rows.insert(seq, Stored::Row(row));
-                        (StorageEvent::Failed(seq, StorageError::Taken), None)
+                        (StorageAnswer::Failed(seq, StorageError::Taken), None)
                     }
                     Ok(None) => {
                         self.rows.insert(seq, Stored::Row(row.clone()));
-                        (StorageEvent::Committed(seq), Some(Change::Row(row)))
+                        (StorageAnswer::Committed(seq), Some(Change::Row(row)))
                     }
                 }
             }
-            StorageRequest::Checkpoint(checkpoint) => {
+            StorageOperation::Checkpoint(checkpoint) => {
                 let seq = checkpoint.seq;
                 let size = checkpoint.pieces.iter().map(Vec::len).sum();
                 match self.check(now_us, seq, size, is_aborted) {
@@ -326,37 +335,37 @@ impl Disk {
                     Ok(None) => {
                         self.checkpoint(&checkpoint);
                         let change = Change::Checkpoint(checkpoint);
-                        (StorageEvent::Committed(seq), Some(change))
+                        (StorageAnswer::Committed(seq), Some(change))
                     }
                 }
             }
-            StorageRequest::Close => return None,
+            StorageOperation::Close => return None,
         };
-        let is_in_files =
-            matches!(&answer, StorageEvent::Loaded(loaded) if has_large_values(loaded));
+        let is_in_files = matches!(&answer, StorageAnswer::Page(page) if has_large_values(page));
         Some(Ok(Outcome {
             connection,
+            id,
             change,
             answer,
             is_in_files,
         }))
     }
 
-    fn open(&mut self) -> StorageEvent {
+    fn open(&mut self) -> StorageAnswer {
         if self.prng.chance(self.manners.unavailable_per_mille) {
-            return StorageEvent::Unavailable {
+            return StorageAnswer::Unavailable {
                 why: "denied".to_owned(),
                 is_lasting: true,
             };
         }
-        StorageEvent::Opened
+        StorageAnswer::Opened
     }
 
-    fn failed(&self, seq: Seq, error: StorageError) -> StorageEvent {
+    fn failed(&self, seq: Seq, error: StorageError) -> StorageAnswer {
         if self.mutant == Some(Mutant::FailureIgnored) && error != StorageError::Taken {
-            return StorageEvent::Committed(seq);
+            return StorageAnswer::Committed(seq);
         }
-        StorageEvent::Failed(seq, error)
+        StorageAnswer::Failed(seq, error)
     }
 
     /// The reason why a row cannot be stored, if there is one.
@@ -407,33 +416,66 @@ impl Disk {
         });
     }
 
-    /// Reads all stored data.
-    fn load(&self) -> Loaded {
-        let mut loaded = Loaded {
-            snapshot: self.snapshot.clone(),
-            ..Loaded::default()
-        };
-        for (seq, stored) in &self.rows {
+    /// Reads a page of the stored data.
+    fn read(&self, start: Option<PageStart>, limits: PageLimits) -> Page {
+        let log_after = start.map_or(0, |start| start.log_after.0);
+        let snapshot_from = start.map_or(0, |start| start.snapshot_from.0);
+        let rows = self.rows.iter().map(|(seq, stored)| {
             let row = match stored {
                 Stored::Row(row) => Some(row.clone()),
                 Stored::Foreign => None,
             };
-            loaded.add(*seq, row);
+            (*seq, row)
+        });
+        let strays = self.strays.iter().map(|seq| {
+            let (term, kind) = (Term(1), RowKind::Fence);
+            (*seq, Some(Row { term, kind }))
+        });
+        let log = rows.chain(strays).filter(|(seq, _)| seq.0 > log_after);
+        let mut log: Vec<_> = log.take(limits.rows as usize).collect();
+        let pieces = (0..)
+            .zip(self.pieces())
+            .filter(|(index, _)| *index >= snapshot_from);
+        let pieces: Vec<_> = pieces.take(limits.pieces as usize).collect();
+        let is_full = log.len() == limits.rows as usize || pieces.len() == limits.pieces as usize;
+        let next = PageStart {
+            log_after: EntryKey(log.last().map_or(log_after, |(seq, _)| seq.0)),
+            snapshot_from: EntryKey(pieces.last().map_or(snapshot_from, |(index, _)| *index)),
+        };
+        if self.mutant == Some(Mutant::LastRowMissed) {
+            self.empty_last_segment(&mut log);
         }
-        for seq in &self.strays {
-            let row = Row {
-                term: Term(1),
-                kind: RowKind::Fence,
-            };
-            loaded.add(*seq, Some(row));
+        let log = log.into_iter();
+        let pieces = pieces.into_iter();
+        Page {
+            rows: log.map(|(seq, row)| (Some(seq), row)).collect(),
+            pieces: pieces
+                .map(|(index, piece)| (EntryKey(index), Some(piece)))
+                .collect(),
+            next: is_full.then_some(next),
+            ..Page::default()
         }
-        let rows = &mut loaded.rows;
-        if self.mutant == Some(Mutant::LastRowMissed)
-            && let Some(at) = rows.iter().rposition(|(_, row)| is_segment(row))
-        {
-            rows.remove(at);
+    }
+
+    /// Removes the content of the last segment. Its number stays taken.
+    fn empty_last_segment(&self, log: &mut [(Seq, Option<Row>)]) {
+        let mut segments = self.rows.iter().rev();
+        let last = segments.find(|(_, it)| matches!(it, Stored::Row(row) if is_segment(row)));
+        let last = last.map(|(seq, _)| *seq);
+        let found = log.iter_mut().find(|(seq, _)| Some(*seq) == last);
+        if let Some((_, Some(row))) = found {
+            row.kind = RowKind::Segment(Vec::new());
         }
-        loaded
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.snapshot.iter().flat_map(|snapshot| {
+            let of = snapshot.pieces.len() as u64;
+            snapshot.pieces.iter().map(move |bytes| Piece {
+                snapshot: (snapshot.up_to, of),
+                bytes: bytes.clone(),
+            })
+        })
     }
 
     fn tail(&self) -> Seq {
@@ -446,20 +488,19 @@ impl Disk {
         self.connections.get(&tab).map(|open| open.no)
     }
 
-    /// Whether the tab still uses this connection. If so, it may make the next request.
+    /// Whether the tab still uses this connection.
     pub(crate) fn accept_answer(
         &mut self,
         tab: TabId,
         connection: ConnectionNo,
-        answer: &StorageEvent,
+        answer: &StorageAnswer,
     ) -> bool {
         let open = self.connections.get_mut(&tab);
         let Some(open) = open.filter(|open| open.no == connection) else {
             return false;
         };
-        open.is_busy = false;
         open.is_opening = false;
-        if let StorageEvent::Unavailable { .. } = answer {
+        if let StorageAnswer::Unavailable { .. } = answer {
             self.connections.remove(&tab);
         }
         true
@@ -471,13 +512,14 @@ impl Disk {
     }
 }
 
-fn has_large_values(loaded: &Loaded) -> bool {
-    let rows = loaded.rows.iter().map(|(_, row)| match &row.kind {
+fn has_large_values(page: &Page) -> bool {
+    let rows = page.rows.iter().flat_map(|(_, row)| row);
+    let rows = rows.map(|row| match &row.kind {
         RowKind::Segment(bytes) => bytes.len(),
         RowKind::Fence | RowKind::Checkpoint => 0,
     });
-    let pieces = loaded.snapshot.iter().flat_map(|it| &it.pieces);
-    rows.chain(pieces.map(Vec::len))
+    let pieces = page.pieces.iter().flat_map(|(_, piece)| piece);
+    rows.chain(pieces.map(|piece| piece.bytes.len()))
         .any(|bytes| bytes > VALUE_BYTES_MAX)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tab::api::{Role, Term};
-use tab::storage::{RowKind, StorageError, StorageEvent, StorageRequest};
+use tab::storage::{RowKind, StorageAnswer, StorageError, StorageOperation};
 use tab::{TabId, Time};
 
 use super::Oracle;
@@ -128,16 +128,23 @@ impl Oracle {
         &mut self,
         now: Time,
         tab: TabId,
-        request: &StorageRequest,
+        operation: &StorageOperation,
         has_lock: bool,
     ) -> Result<(), Violation> {
-        if let Some(view) = self.tabs.get_mut(&tab)
-            && *request == StorageRequest::Load
-        {
-            view.is_loading_log = true;
-            view.may_have_read_lost_rows = false;
+        if let Some(view) = self.tabs.get_mut(&tab) {
+            match operation {
+                StorageOperation::Read(Some(_), _) => self.tally.later_pages_read += 1,
+                StorageOperation::Read(None, _) => {
+                    view.is_loading_log = true;
+                    view.may_have_read_lost_rows = false;
+                    view.has_more_pages = false;
+                    let is_replaced = core::mem::take(&mut view.is_page_replaced);
+                    self.tally.readings_begun_anew += u64::from(is_replaced);
+                }
+                _ => view.has_more_pages = false,
+            }
         }
-        if let StorageRequest::Append(_, row) = request
+        if let StorageOperation::Append(_, row) = operation
             && row.kind == RowKind::Fence
             && !has_lock
             && self
@@ -155,41 +162,43 @@ impl Oracle {
         Ok(())
     }
 
-    pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageEvent) {
+    pub(crate) fn on_answer(&mut self, now: Time, tab: TabId, answer: &StorageAnswer) {
         match answer {
-            StorageEvent::Opened => self.has_database(tab, true),
-            StorageEvent::Loaded(_) => {}
-            StorageEvent::Committed(_) => self.on_write_stored(tab),
-            StorageEvent::Checked { .. } => self.tally.checks_passed += 1,
-            StorageEvent::CheckFailed(_) => {
+            StorageAnswer::Opened => self.has_database(tab, true),
+            StorageAnswer::Page(page) => {
+                if let Some(view) = self.tabs.get_mut(&tab) {
+                    view.has_more_pages = page.next.is_some();
+                }
+            }
+            StorageAnswer::Committed(_) => self.on_write_stored(tab),
+            StorageAnswer::Checked { .. } => self.tally.checks_passed += 1,
+            StorageAnswer::CheckFailed(_) => {
                 self.tally.checks_failed += 1;
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::Unavailable { is_lasting, .. } => {
+            StorageAnswer::Unavailable { is_lasting, .. } => {
                 self.has_database(tab, false);
                 self.tally.databases_unavailable += u64::from(*is_lasting);
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::LoadFailed(_) => {
+            StorageAnswer::ReadFailed(_) => {
                 self.tally.reads_failed += 1;
                 self.on_detection_delay(now);
                 self.on_storage_failure(now, tab);
             }
-            StorageEvent::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
-            StorageEvent::Failed(_, StorageError::Full) => {
+            StorageAnswer::Failed(_, StorageError::Taken) => self.tally.rows_fenced_off += 1,
+            StorageAnswer::Failed(_, StorageError::Full) => {
                 self.on_write_failed(tab);
                 self.tally.rows_without_room += 1;
                 self.on_full(now);
             }
-            StorageEvent::Failed(_, StorageError::Other(_)) => {
+            StorageAnswer::Failed(_, StorageError::Other(_)) => {
                 self.on_write_failed(tab);
                 self.tally.writes_aborted += 1;
                 self.on_storage_failure(now, tab);
             }
-            // It is no answer to a transaction.
-            StorageEvent::Closed => {}
         }
     }
 
@@ -252,6 +261,9 @@ impl Oracle {
             }
             Change::Checkpoint(checkpoint) => {
                 self.tally.checkpoints += 1;
+                for (reader, view) in &mut self.tabs {
+                    view.is_page_replaced |= view.has_more_pages && *reader != tab;
+                }
                 for piece in &checkpoint.pieces {
                     self.log.stored.extend(MessageId::all_in(piece));
                 }

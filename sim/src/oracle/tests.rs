@@ -2,7 +2,7 @@ use tab::api::{
     Audience, ClientCommand, ClientNotice, ClientStatus, Command, DisconnectCause, Durability,
     Message, Notice, Publication, ReaderNo,
 };
-use tab::storage::{Row, RowKind, StorageEvent};
+use tab::storage::{Row, RowKind, StorageAnswer};
 
 use super::*;
 
@@ -546,7 +546,7 @@ fn a_broker_that_was_denied_the_database_may_have_the_term_of_another_one() {
             kind: RowKind::Fence,
         })
     };
-    let denied = || StorageEvent::Unavailable {
+    let denied = || StorageAnswer::Unavailable {
         why: String::new(),
         is_lasting: true,
     };
@@ -560,7 +560,7 @@ fn a_broker_that_was_denied_the_database_may_have_the_term_of_another_one() {
         oracle.on_tab_opened(A);
         oracle.on_tab_opened(B);
         oracle.on_change(A, &fence()).unwrap();
-        oracle.on_answer(now, B, &StorageEvent::Opened);
+        oracle.on_answer(now, B, &StorageAnswer::Opened);
         if is_denied {
             oracle.on_answer(now, B, &denied());
         }

@@ -2,7 +2,7 @@
 
 use tab::api::Command;
 use tab::control::ControlMessage;
-use tab::storage::StorageEvent;
+use tab::storage::{StorageAnswer, StorageEvent, StorageRequestId};
 use tab::{Input, PortInput, PortNo, TabId};
 
 use super::{Event, World};
@@ -21,7 +21,7 @@ pub(super) enum Arrival {
     Frame(Posted),
     /// The one timer, unless it was set anew.
     Timer(u64),
-    Stored(ConnectionNo, StorageEvent),
+    Stored(ConnectionNo, StorageRequestId, StorageAnswer),
     /// The browser has closed the database.
     Closed,
     Lock(LockNotice),
@@ -118,9 +118,9 @@ impl World<'_> {
                 }
                 Some(_) | None => Ok(()),
             },
-            Arrival::Stored(connection, answer) => {
+            Arrival::Stored(connection, id, answer) => {
                 if self.disk.accept_answer(tab, connection, &answer) {
-                    self.turn(tab, Input::Storage(answer))?;
+                    self.turn(tab, Input::Storage(StorageEvent::Answer(id, answer)))?;
                 }
                 Ok(())
             }

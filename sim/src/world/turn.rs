@@ -2,7 +2,7 @@
 
 use tab::api::{Notice, Role};
 use tab::control::ControlMessage;
-use tab::storage::{StorageEvent, StorageRequest};
+use tab::storage::{StorageAnswer, StorageOperation, StorageRequest};
 use tab::{Input, Lock, LockRequest, Output, TabId};
 
 use super::stall::Arrival;
@@ -215,17 +215,18 @@ impl World<'_> {
             .tab(self.now_us, tab, || trace::storage_request(&request));
         let has_lock = self.locks.is_held_by(tab, Lock::Broker);
         self.oracle
-            .on_storage_request(self.now(), tab, &request, has_lock)?;
-        let row = match &request {
-            StorageRequest::Append(seq, _) => Some(*seq),
-            StorageRequest::Open(_)
-            | StorageRequest::Load
-            | StorageRequest::Check(_)
-            | StorageRequest::Checkpoint(_)
-            | StorageRequest::Close => None,
+            .on_storage_request(self.now(), tab, &request.operation, has_lock)?;
+        let id = request.id;
+        let row = match &request.operation {
+            StorageOperation::Append(seq, _) => Some(*seq),
+            StorageOperation::Open(_)
+            | StorageOperation::Read(..)
+            | StorageOperation::Check(_)
+            | StorageOperation::Checkpoint(_)
+            | StorageOperation::Close => None,
         };
         let is_promised = row.is_some() && self.mutant == Some(Mutant::AckBeforeCommit);
-        let is_opening = matches!(request, StorageRequest::Open(_));
+        let is_opening = matches!(request.operation, StorageOperation::Open(_));
         let due = self.disk.request(self.now_us, tab, request);
         let due = due.map_err(|misuse| Violation::StorageMisused { tab, misuse })?;
         self.oracle.tally.openings_unanswered += u64::from(is_opening && due.is_none());
@@ -238,7 +239,7 @@ impl World<'_> {
             if let (true, Some(seq), Some(connection)) =
                 (is_promised, row, self.disk.connection(tab))
             {
-                let answer = Arrival::Stored(connection, StorageEvent::Committed(seq));
+                let answer = Arrival::Stored(connection, id, StorageAnswer::Committed(seq));
                 self.schedule_in(100, 500, Event::Arrival(tab, answer));
             }
         }
@@ -265,7 +266,7 @@ impl World<'_> {
         self.oracle.on_answer(self.now(), tab, &outcome.answer);
         let is_row = matches!(
             outcome.answer,
-            StorageEvent::Committed(_) | StorageEvent::Failed(..)
+            StorageAnswer::Committed(_) | StorageAnswer::Failed(..)
         );
         if let Some(change) = &outcome.change {
             self.oracle.on_change(tab, change)?;
@@ -281,7 +282,7 @@ impl World<'_> {
                 Some(crate::browser::disk::Change::Checkpoint(_))
             );
         if !is_promised {
-            let answer = Arrival::Stored(outcome.connection, outcome.answer);
+            let answer = Arrival::Stored(outcome.connection, outcome.id, outcome.answer);
             let at_us = self.now_us + self.answer_us(outcome.is_in_files);
             if outcome.is_in_files {
                 self.oracle.tally.files_read += 1;

@@ -3,9 +3,8 @@
 use broker::Time;
 
 use crate::api::{Durability, Term};
-use crate::log::storage::{
-    Damage, Loaded, Row, RowKind, Seq, StorageError, StorageEvent, StorageRequest,
-};
+use crate::log::loaded::{Damage, Loaded, Progress, Reading};
+use crate::log::storage::{Row, RowKind, Seq, StorageAnswer, StorageError, StorageOperation};
 use crate::log::{Log, Trouble, segment};
 use crate::protocol::control::SAFE_INTEGER_MAX;
 use crate::protocol::term;
@@ -13,6 +12,11 @@ use crate::settings::Settings;
 
 /// Maximum delay (ms) of the notification that another tab stole the lock.
 const HESITATION_MS: u64 = 50;
+
+/// Number of checkpoints between pages after which this tab leaves the leadership to their writer. Before a checkpoint, a broker
+/// writes 1,024 rows, or at least as many bytes as its snapshot has, and then that snapshot. Reading is faster, so another
+/// broker that is about to end delays it once or twice.
+const REPLACEMENTS_MAX: u32 = 4;
 
 /// The steps from the lock to the leadership.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Promotion {
     has_hesitated: bool,
     /// The last row that was read before that wait.
     read_before: Option<Seq>,
+    /// Number of times that another broker's checkpoint came between two pages.
+    replacements: u32,
     /// Whether this tab has ever opened the database. If not, there may be none.
     has_had_database: bool,
     /// Consecutive failures of the database.
@@ -55,7 +61,7 @@ enum Step {
     Begin,
     Opening,
     /// Since this time.
-    Loading(Time),
+    Reading(Time, Reading),
     /// Since this time.
     Fencing(Loaded, Term, Time),
     /// Starts again at this time.
@@ -101,6 +107,7 @@ impl Promotion {
             late: None,
             has_hesitated: false,
             read_before: None,
+            replacements: 0,
             has_had_database,
             failures: 0,
             tried_ms: 0,
@@ -145,26 +152,31 @@ impl Promotion {
     }
 
     /// The next request for the database. No other request is pending.
-    pub(crate) fn next_request(&mut self, now: Time, is_open: bool) -> Option<StorageRequest> {
+    pub(crate) fn next_request(
+        &mut self,
+        now: Time,
+        is_open: bool,
+        settings: &Settings,
+    ) -> Option<StorageOperation> {
         match &self.step {
             Step::Pausing(until) if *until > now => None,
             Step::Begin | Step::Pausing(_) if is_open => {
-                self.step = Step::Loading(now);
-                Some(StorageRequest::Load)
+                self.step = Step::Reading(now, Reading::default());
+                Some(StorageOperation::Read(None, settings.page))
             }
             Step::Begin | Step::Pausing(_) => {
                 self.step = Step::Opening;
-                Some(StorageRequest::Open(self.durability))
+                Some(StorageOperation::Open(self.durability))
             }
             // The answer to an earlier request is still pending.
-            Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
+            Step::Opening | Step::Reading(..) | Step::Fencing(..) => None,
         }
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
         match self.step {
             Step::Pausing(until) => Some(until),
-            Step::Begin | Step::Opening | Step::Loading(_) | Step::Fencing(..) => None,
+            Step::Begin | Step::Opening | Step::Reading(..) | Step::Fencing(..) => None,
         }
     }
 
@@ -187,25 +199,25 @@ impl Promotion {
     }
 
     /// Handles an answer of the database. `highest_term`: the highest known term.
-    pub(crate) fn on_event(
+    pub(crate) fn on_answer(
         &mut self,
         now: Time,
-        event: StorageEvent,
+        answer: StorageAnswer,
         highest_term: Option<Term>,
         settings: &Settings,
-        out: &mut Vec<StorageRequest>,
+        out: &mut Vec<StorageOperation>,
     ) -> Option<Outcome> {
-        let beginning = match (core::mem::replace(&mut self.step, Step::Begin), event) {
-            (Step::Opening, StorageEvent::Opened) => {
+        let beginning = match (core::mem::replace(&mut self.step, Step::Begin), answer) {
+            (Step::Opening, StorageAnswer::Opened) => {
                 self.has_had_database = true;
                 None
             }
-            (Step::Opening, StorageEvent::Unavailable { .. })
+            (Step::Opening, StorageAnswer::Unavailable { .. })
                 if self.hesitates(self.began, now, settings) =>
             {
                 None
             }
-            (Step::Opening, StorageEvent::Unavailable { why, is_lasting }) => {
+            (Step::Opening, StorageAnswer::Unavailable { why, is_lasting }) => {
                 // The state of a removed database is in memory. The browser may still be about to remove it.
                 let is_over = match self.why {
                     Why::Removed(..) => self.failures >= settings.storage_failures_max,
@@ -217,70 +229,52 @@ impl Promotion {
                     self.pause(now, highest_term, why, settings)
                 }
             }
-            (Step::Loading(since), StorageEvent::Loaded(loaded))
-                if self.hesitates(since, now, settings) =>
-            {
-                self.read_before = Some(loaded.tail);
-                None
-            }
-            (Step::Loading(_), StorageEvent::Loaded(loaded)) => {
-                let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
-                if let Some((fence, term)) = self.late.take() {
-                    if newest != Some((fence, term)) {
-                        return Some(Outcome::Superseded);
+            (Step::Reading(since, mut reading), StorageAnswer::Page(page)) => {
+                match reading.add(page) {
+                    Progress::Continues(start) => {
+                        out.push(StorageOperation::Read(Some(start), settings.page));
+                        self.step = Step::Reading(since, reading);
                     }
-                    let log = Log::new(term, fence, &loaded, settings);
-                    let beginning = self.begin(now, loaded, term, log);
-                    return Some(Outcome::Leadership(Box::new(beginning)));
+                    Progress::Replaced if self.on_replaced() => return Some(Outcome::Superseded),
+                    // It reads from the first page again.
+                    Progress::Replaced => {}
+                    Progress::Complete(loaded) if self.hesitates(since, now, settings) => {
+                        self.read_before = Some(loaded.tail);
+                    }
+                    Progress::Complete(loaded) => {
+                        return self.on_loaded(loaded, now, highest_term, settings, out);
+                    }
                 }
-                // A row with an implausible term keeps its place in the log, and its content may have been
-                // acknowledged.
-                let terms = loaded.rows.iter().map(|(_, row)| row.term);
-                let last = term::highest(terms, now, highest_term);
-                // Another broker has written meanwhile, which is a sign of life.
-                let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
-                if is_stale && matches!(self.why, Why::Suspected) {
-                    return Some(Outcome::Superseded);
-                }
-                let led_term = self.led_term();
-                if led_term.is_some() && last > led_term {
-                    return Some(Outcome::Superseded);
-                }
-                let term = next_term(now, highest_term.max(last));
-                let kind = RowKind::Fence;
-                let fence = StorageRequest::Append(loaded.tail.next(), Row { term, kind });
-                out.push(fence);
-                self.step = Step::Fencing(loaded, term, now);
                 None
             }
             // This tab or the database was suspended long enough to be replaced, or another tab claims to lead. Only
             // the log decides.
-            (Step::Fencing(_, term, since), StorageEvent::Committed(seq))
+            (Step::Fencing(_, term, since), StorageAnswer::Committed(seq))
                 if now.ms_since(since) > settings.suspect_ms || highest_term > Some(term) =>
             {
                 self.late = Some((seq, term));
                 None
             }
-            (Step::Fencing(loaded, term, _), StorageEvent::Committed(seq)) => {
+            (Step::Fencing(loaded, term, _), StorageAnswer::Committed(seq)) => {
                 let log = Log::new(term, seq, &loaded, settings);
                 Some(self.begin(now, loaded, term, log))
             }
             // Another broker wrote in between. Its row must be read.
-            (Step::Fencing(..), StorageEvent::Failed(_, StorageError::Taken)) => None,
-            (Step::Fencing(_, term, since), StorageEvent::Failed(_, StorageError::Full))
+            (Step::Fencing(..), StorageAnswer::Failed(_, StorageError::Taken)) => None,
+            (Step::Fencing(_, term, since), StorageAnswer::Failed(_, StorageError::Full))
                 if highest_term > Some(term) && self.hesitate(now)
                     || self.hesitates(since, now, settings) =>
             {
                 None
             }
-            (Step::Fencing(loaded, term, _), StorageEvent::Failed(_, StorageError::Full)) => {
+            (Step::Fencing(loaded, term, _), StorageAnswer::Failed(_, StorageError::Full)) => {
                 let log = Log::without_fence(Trouble::Full, term, &loaded, settings, now);
                 Some(self.begin(now, loaded, term, log))
             }
             // The stored state is readable. The broker continues without new changes to store.
             (
                 Step::Fencing(loaded, term, since),
-                StorageEvent::Failed(_, StorageError::Other(why)),
+                StorageAnswer::Failed(_, StorageError::Other(why)),
             ) if self.failures + 1 >= settings.storage_failures_max
                 && !(highest_term > Some(term) && self.hesitate(now))
                 && !self.hesitates(since, now, settings) =>
@@ -290,11 +284,9 @@ impl Promotion {
                 Some(self.begin(now, loaded, term, log))
             }
             (
-                Step::Loading(_) | Step::Fencing(..),
-                StorageEvent::LoadFailed(why) | StorageEvent::Failed(_, StorageError::Other(why)),
+                Step::Reading(..) | Step::Fencing(..),
+                StorageAnswer::ReadFailed(why) | StorageAnswer::Failed(_, StorageError::Other(why)),
             ) => self.pause(now, highest_term, why, settings),
-            // Starts from the beginning.
-            (_, StorageEvent::Closed) => None,
             // The answer belongs to no request.
             (step, _) => {
                 self.step = step;
@@ -302,6 +294,56 @@ impl Promotion {
             }
         };
         beginning.map(|beginning| Outcome::Leadership(Box::new(beginning)))
+    }
+
+    /// Another broker's checkpoint came between two pages. Returns whether that broker counts as leading.
+    fn on_replaced(&mut self) -> bool {
+        self.replacements += 1;
+        // The checkpoint is a sign of life.
+        matches!(self.why, Why::Suspected) || self.replacements >= REPLACEMENTS_MAX
+    }
+
+    /// Writes the fence behind the content of the database, unless another broker leads.
+    fn on_loaded(
+        &mut self,
+        loaded: Loaded,
+        now: Time,
+        highest_term: Option<Term>,
+        settings: &Settings,
+        out: &mut Vec<StorageOperation>,
+    ) -> Option<Outcome> {
+        let newest = loaded.rows.last().map(|(seq, row)| (*seq, row.term));
+        if let Some((fence, term)) = self.late.take() {
+            if newest != Some((fence, term)) {
+                return Some(Outcome::Superseded);
+            }
+            let log = Log::new(term, fence, &loaded, settings);
+            let beginning = self.begin(now, loaded, term, log);
+            return Some(Outcome::Leadership(Box::new(beginning)));
+        }
+        // A row with an implausible term keeps its place in the log, and its content may have been acknowledged.
+        let terms = loaded.rows.iter().map(|(_, row)| row.term);
+        let last = term::highest(terms, now, highest_term);
+        // Another broker has written meanwhile, which is a sign of life.
+        let is_stale = self.read_before.is_some_and(|tail| tail < loaded.tail);
+        if is_stale && matches!(self.why, Why::Suspected) {
+            return Some(Outcome::Superseded);
+        }
+        let led_term = self.led_term();
+        if led_term.is_some() && last > led_term {
+            return Some(Outcome::Superseded);
+        }
+        let term = next_term(now, highest_term.max(last));
+        let kind = RowKind::Fence;
+        let fence = StorageOperation::Append(loaded.tail.next(), Row { term, kind });
+        out.push(fence);
+        self.step = Step::Fencing(loaded, term, now);
+        None
+    }
+
+    /// The browser has closed the database. The promotion starts from the beginning.
+    pub(crate) fn on_closed(&mut self) {
+        self.step = Step::Begin;
     }
 
     /// Waits for a moment, once, if an answer took long. This tab may have been suspended and have lost its lock. The

@@ -14,7 +14,9 @@ use crate::api::{
     OpenOptions, Publication, QoS, RequestId, Subscription, Visibility,
 };
 use crate::io::{Input, LockEvent, LockRequest, Output};
-use crate::log::storage::{Loaded, Row, Seq, StorageEvent, StorageRequest};
+use crate::log::storage::{
+    Page, Row, Seq, StorageAnswer, StorageEvent, StorageOperation, StorageRequest,
+};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
 use crate::settings::Settings;
@@ -161,7 +163,9 @@ impl Stage {
                 }
             }
             Output::Storage(request) => {
-                if let Some(event) = self.store(request) {
+                let StorageRequest { id: no, operation } = request;
+                if let Some(answer) = self.store(operation) {
+                    let event = StorageEvent::Answer(no, answer);
                     self.mail.push_back((id, Input::Storage(event)));
                 }
             }
@@ -185,21 +189,25 @@ impl Stage {
         }
     }
 
-    fn store(&mut self, request: StorageRequest) -> Option<StorageEvent> {
-        match request {
-            StorageRequest::Open(_) => Some(StorageEvent::Opened),
-            StorageRequest::Load => Some(StorageEvent::Loaded(Loaded {
-                rows: self.rows.clone(),
-                tail: self.rows.last().map(|(seq, _)| *seq).unwrap_or_default(),
-                ..Loaded::default()
-            })),
-            StorageRequest::Append(seq, row) => {
-                self.rows.push((seq, row));
-                Some(StorageEvent::Committed(seq))
+    fn store(&mut self, operation: StorageOperation) -> Option<StorageAnswer> {
+        match operation {
+            StorageOperation::Open(_) => Some(StorageAnswer::Opened),
+            StorageOperation::Read(..) => {
+                let rows = self.rows.iter().cloned();
+                Some(StorageAnswer::Page(Page {
+                    rows: rows.map(|(seq, row)| (Some(seq), Some(row))).collect(),
+                    ..Page::default()
+                }))
             }
-            StorageRequest::Checkpoint(checkpoint) => Some(StorageEvent::Committed(checkpoint.seq)),
-            StorageRequest::Check(_) => Some(StorageEvent::Checked { is_there: true }),
-            StorageRequest::Close => None,
+            StorageOperation::Append(seq, row) => {
+                self.rows.push((seq, row));
+                Some(StorageAnswer::Committed(seq))
+            }
+            StorageOperation::Checkpoint(checkpoint) => {
+                Some(StorageAnswer::Committed(checkpoint.seq))
+            }
+            StorageOperation::Check(_) => Some(StorageAnswer::Checked { is_there: true }),
+            StorageOperation::Close => None,
         }
     }
 }

@@ -10,13 +10,13 @@ fn log(settings: &Settings) -> Log {
     Log::new(TERM, Seq(1), &Loaded::default(), settings)
 }
 
-fn next(log: &mut Log, ms: u64) -> Option<StorageRequest> {
+fn next(log: &mut Log, ms: u64) -> Option<StorageOperation> {
     log.next_request(at(ms), true, || vec![b"all".to_vec()])
 }
 
-fn pieces(request: Option<StorageRequest>) -> (Seq, Vec<Vec<u8>>) {
+fn pieces(request: Option<StorageOperation>) -> (Seq, Vec<Vec<u8>>) {
     match request {
-        Some(StorageRequest::Append(
+        Some(StorageOperation::Append(
             seq,
             Row {
                 term: TERM,
@@ -275,7 +275,7 @@ fn a_checkpoint_removes_a_long_log_except_its_fences() {
     let checkpoint = next(&mut log, 0);
     assert_eq!(
         checkpoint,
-        Some(StorageRequest::Checkpoint(Checkpoint {
+        Some(StorageOperation::Checkpoint(Checkpoint {
             seq: Seq(10),
             term: TERM,
             pieces: vec![b"all".to_vec()],
@@ -300,7 +300,7 @@ fn without_room_a_leadership_promises_nothing_until_its_fence_is_stored() {
             kind: RowKind::Fence,
         };
         let request = next(&mut log, now);
-        assert_eq!(request, Some(StorageRequest::Append(Seq(1), fence)));
+        assert_eq!(request, Some(StorageOperation::Append(Seq(1), fence)));
         let written = log.on_failed(at(now), Seq(1), StorageError::Full);
         assert!(matches!(written, Written::Later(_)));
         now += settings.storage_full_retry_ms_max;

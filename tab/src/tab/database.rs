@@ -5,7 +5,10 @@ use broker::{BatchId, Time};
 use crate::api::{Durability, EventKind};
 use crate::election::failure_detector::StealRight;
 use crate::election::promotion::{Outcome, Why};
-use crate::log::storage::{Seq, StorageError, StorageEvent, StorageRequest};
+use crate::log::storage::{
+    Seq, StorageAnswer, StorageError, StorageEvent, StorageOperation, StorageRequest,
+    StorageRequestId,
+};
 use crate::log::{Log, Probe, Trouble, Written};
 use crate::protocol::control::ControlMessage;
 use crate::protocol::names::{Lock, TabId};
@@ -26,9 +29,12 @@ pub(super) struct Database {
     was_open: bool,
     /// Why this browser offers no database. `None` if it does or may.
     unavailable: Option<String>,
-    asked: Option<Asked>,
-    /// Whether the answer to the pending request is ignored.
-    is_abandoned: bool,
+    /// Id of the last request.
+    last_id: StorageRequestId,
+    /// Requests whose answers are expected, in the order of their ids.
+    under_way: Vec<UnderWay>,
+    /// The last request to open it, until its answer comes. The answer counts even if this tab no longer waits for it.
+    opening: Option<StorageRequestId>,
     /// Whether a check is to be made.
     wants_check: bool,
     /// Whether a check failed and is repeated on a new connection.
@@ -47,9 +53,10 @@ pub(super) struct Database {
     pub(super) log_identity: Option<u64>,
 }
 
-/// The pending request.
+/// A request whose answer is expected.
 #[derive(Debug)]
-struct Asked {
+struct UnderWay {
+    id: StorageRequestId,
     since: Time,
     /// When to report that the database is silent, first or again.
     silence_due: Time,
@@ -65,9 +72,9 @@ impl Database {
         }
     }
 
-    /// Ignores the answer to the pending request.
+    /// Forgets the requests under way, so that their answers are ignored. An opening serves every part of the tab and stays.
     pub(super) fn abandon(&mut self) {
-        self.is_abandoned = self.asked.is_some();
+        self.under_way.retain(|it| Some(it.id) == self.opening);
     }
 
     /// Cancels the check: the requests of a promotion show whether the database works.
@@ -83,7 +90,17 @@ impl Database {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Time> {
-        self.asked.as_ref().map(|asked| asked.silence_due)
+        self.under_way.iter().map(|it| it.silence_due).min()
+    }
+
+    /// Whether an answer is expected.
+    fn is_busy(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    /// Since when an answer has been expected.
+    fn busy_since(&self) -> Option<Time> {
+        self.under_way.first().map(|it| it.since)
     }
 
     /// Whether a check succeeded a moment ago.
@@ -93,41 +110,70 @@ impl Database {
 
     /// Whether its silence was reported.
     fn is_silent(&self) -> bool {
-        self.asked.as_ref().is_some_and(|asked| asked.is_reported)
+        self.under_way.iter().any(|it| it.is_reported)
     }
 
     /// Returns the request that opens it, if necessary, or checks that it works and contains this row.
-    fn check(&self, durability: Durability, row: Option<Seq>) -> StorageRequest {
+    fn check(&self, durability: Durability, row: Option<Seq>) -> StorageOperation {
         match self.is_open {
-            true => StorageRequest::Check(row),
-            false => StorageRequest::Open(durability),
+            true => StorageOperation::Check(row),
+            false => StorageOperation::Open(durability),
         }
     }
 
-    /// Notes an answer. Returns whether the answer is expected.
-    fn on_event(&mut self, event: &StorageEvent) -> bool {
-        match event {
-            StorageEvent::Opened => {
+    /// Gives an operation its id. Its silence is reported after `silence_ms` milliseconds.
+    fn begin(&mut self, now: Time, silence_ms: u64, operation: StorageOperation) -> StorageRequest {
+        let id = StorageRequestId(self.last_id.0 + 1);
+        self.last_id = id;
+        if let StorageOperation::Open(_) = operation {
+            // The requests of an earlier connection get no answer.
+            self.under_way.clear();
+            self.opening = Some(id);
+        }
+        self.under_way.push(UnderWay {
+            id,
+            since: now,
+            silence_due: now.plus_ms(silence_ms),
+            is_reported: false,
+        });
+        StorageRequest { id, operation }
+    }
+
+    /// Notes an answer. Returns whether it is expected.
+    fn on_answer(&mut self, id: StorageRequestId, answer: &StorageAnswer) -> bool {
+        let is_opening = self.opening.take_if(|opening| *opening == id).is_some();
+        let before = self.under_way.len();
+        self.under_way.retain(|it| it.id != id);
+        if before == self.under_way.len() && !is_opening {
+            return false;
+        }
+        match answer {
+            StorageAnswer::Opened => {
                 self.is_open = true;
                 self.was_open = true;
                 self.unavailable = None;
             }
-            StorageEvent::Unavailable { why, is_lasting } => {
+            StorageAnswer::Unavailable { why, is_lasting } => {
                 self.is_open = false;
                 self.unavailable = is_lasting.then(|| why.clone());
             }
             // A browser may close a connection silently. All its transactions fail then, and a new connection may work.
-            StorageEvent::Closed
-            | StorageEvent::LoadFailed(_)
-            | StorageEvent::CheckFailed(_)
-            | StorageEvent::Failed(_, StorageError::Other(_)) => self.is_open = false,
-            StorageEvent::Loaded(_)
-            | StorageEvent::Checked { .. }
-            | StorageEvent::Committed(_)
-            | StorageEvent::Failed(_, StorageError::Taken | StorageError::Full) => {}
+            StorageAnswer::ReadFailed(_)
+            | StorageAnswer::CheckFailed(_)
+            | StorageAnswer::Failed(_, StorageError::Other(_)) => self.is_open = false,
+            StorageAnswer::Page(_)
+            | StorageAnswer::Checked { .. }
+            | StorageAnswer::Committed(_)
+            | StorageAnswer::Failed(_, StorageError::Taken | StorageError::Full) => {}
         }
-        self.asked = None;
-        !core::mem::take(&mut self.is_abandoned)
+        true
+    }
+
+    /// Notes that the browser has closed it: the requests under way get no answers.
+    fn on_closed(&mut self) {
+        self.is_open = false;
+        self.opening = None;
+        self.under_way.clear();
     }
 }
 
@@ -150,32 +196,34 @@ impl Joined {
     /// Opens the database early, because opening takes time.
     pub(super) fn open_database(&mut self, turn: &mut Turn<'_>) {
         // A page that becomes visible has it checked, and opened for that, perhaps before the tab holds its lock.
-        let is_under_way = self.database.is_open || self.database.asked.is_some();
+        let is_under_way = self.database.is_open || self.database.is_busy();
         if self.profile.durability != Durability::Memory && !is_under_way {
-            self.ask(StorageRequest::Open(self.profile.durability), turn);
+            self.ask(StorageOperation::Open(self.profile.durability), turn);
         }
     }
 
     /// Sends the next request of a promotion, or a check.
     pub(super) fn request_database(&mut self, turn: &mut Turn<'_>) {
-        if self.database.asked.is_some() {
+        if self.database.is_busy() {
             return;
         }
-        let request = match &mut self.part {
-            Part::Promoting(promotion) => promotion.next_request(turn.now, self.database.is_open),
+        let operation = match &mut self.part {
+            Part::Promoting(promotion) => {
+                promotion.next_request(turn.now, self.database.is_open, &self.settings)
+            }
             Part::Waiting | Part::Client(_) if self.database.wants_check => {
                 Some(self.database.check(self.profile.durability, None))
             }
             Part::Waiting | Part::Client(_) | Part::Broker(_) => None,
         };
-        if let Some(request) = request {
-            self.ask(request, turn);
+        if let Some(operation) = operation {
+            self.ask(operation, turn);
         }
     }
 
     /// Writes the next row, if there is one.
     pub(super) fn write_log(&mut self, turn: &mut Turn<'_>) {
-        if self.database.asked.is_some() {
+        if self.database.is_busy() {
             return;
         }
         let Part::Broker(leadership) = &mut self.part else {
@@ -186,7 +234,7 @@ impl Joined {
         };
         let last = Some(log.committed()).filter(|last| *last > Seq::default());
         let is_pausing = log.is_pausing(turn.now);
-        let request = if self.database.wants_check || self.database.is_reopened && !is_pausing {
+        let operation = if self.database.wants_check || self.database.is_reopened && !is_pausing {
             self.database.wants_check = true;
             Some(self.database.check(self.profile.durability, last))
         } else if self.database.is_open {
@@ -194,19 +242,16 @@ impl Joined {
             log.next_request(turn.now, is_awaited, || leadership.hosted_broker.snapshot())
         } else {
             self.database.is_reopened = true;
-            (!is_pausing).then_some(StorageRequest::Open(self.profile.durability))
+            (!is_pausing).then_some(StorageOperation::Open(self.profile.durability))
         };
-        if let Some(request) = request {
-            self.ask(request, turn);
+        if let Some(operation) = operation {
+            self.ask(operation, turn);
         }
     }
 
-    fn ask(&mut self, request: StorageRequest, turn: &mut Turn<'_>) {
-        self.database.asked = Some(Asked {
-            since: turn.now,
-            silence_due: turn.now.plus_ms(self.settings.storage_silence_ms),
-            is_reported: false,
-        });
+    fn ask(&mut self, operation: StorageOperation, turn: &mut Turn<'_>) {
+        let silence_ms = self.settings.storage_silence_ms;
+        let request = self.database.begin(turn.now, silence_ms, operation);
         turn.storage(request);
     }
 
@@ -246,28 +291,27 @@ impl Joined {
     }
 
     /// Handles the answer to one step of a check. The check may need another step.
-    fn on_checked(&mut self, event: &StorageEvent, turn: &mut Turn<'_>) {
-        let works = match event {
+    fn on_checked(&mut self, answer: &StorageAnswer, turn: &mut Turn<'_>) {
+        let works = match answer {
             // The log was removed, and this is another one.
-            StorageEvent::Checked { is_there: false } => return self.on_database_closed(turn),
-            StorageEvent::Checked { is_there: true } => true,
+            StorageAnswer::Checked { is_there: false } => return self.on_database_closed(turn),
+            StorageAnswer::Checked { is_there: true } => true,
             // The connection may be the cause.
-            StorageEvent::CheckFailed(_) if !self.database.is_rechecked => {
+            StorageAnswer::CheckFailed(_) if !self.database.is_rechecked => {
                 self.database.is_rechecked = true;
                 self.database.wants_check = true;
                 return;
             }
-            StorageEvent::CheckFailed(why) | StorageEvent::Unavailable { why, .. } => {
+            StorageAnswer::CheckFailed(why) | StorageAnswer::Unavailable { why, .. } => {
                 self.event_seldom("storage", turn, || EventKind::Storage(why.clone()));
                 false
             }
             // The database has just been opened, or the answer belongs to an earlier request.
-            StorageEvent::Opened
-            | StorageEvent::Loaded(_)
-            | StorageEvent::LoadFailed(_)
-            | StorageEvent::Committed(_)
-            | StorageEvent::Failed(..)
-            | StorageEvent::Closed => {
+            StorageAnswer::Opened
+            | StorageAnswer::Page(_)
+            | StorageAnswer::ReadFailed(_)
+            | StorageAnswer::Committed(_)
+            | StorageAnswer::Failed(..) => {
                 self.database.wants_check = true;
                 return;
             }
@@ -298,31 +342,28 @@ impl Joined {
     /// Reports that the database does not answer, if that is so.
     pub(super) fn check_database_silence(&mut self, turn: &mut Turn<'_>) {
         let silence_ms = self.settings.storage_silence_ms;
-        let Some(asked) = &mut self.database.asked else {
+        let mut under_way = self.database.under_way.iter_mut();
+        let Some(silent) = under_way.find(|it| it.silence_due <= turn.now) else {
             return;
         };
-        if asked.silence_due > turn.now {
-            return;
-        }
         // A suspended tab gets its timer first and the answer after that.
-        let is_late = asked.silence_due.plus_ms(self.settings.probe_lateness_ms) < turn.now;
-        asked.silence_due = turn.now.plus_ms(silence_ms);
+        let is_late = silent.silence_due.plus_ms(self.settings.probe_lateness_ms) < turn.now;
+        silent.silence_due = turn.now.plus_ms(silence_ms);
         if is_late {
             return;
         }
-        asked.is_reported = true;
-        let seconds = turn.now.ms_since(asked.since) / 1_000;
+        silent.is_reported = true;
+        let seconds = turn.now.ms_since(silent.since) / 1_000;
         let why = format!("The database has not answered for {seconds} s.");
         if self.watch.detector.is_requesting() {
             self.on_steal_right(StealRight::Denied, turn);
         }
         if !self.database.is_open {
-            // The pending request would open it. It is given up, because another attempt may succeed.
-            self.database.asked = None;
-            self.database.is_abandoned = false;
+            // The request would open it. It is given up, because another attempt may succeed.
+            self.database.under_way.clear();
         }
         if let Part::Promoting(promotion) = &mut self.part
-            && self.database.asked.is_none()
+            && !self.database.is_busy()
         {
             let highest_term = self.highest_term;
             let outcome = promotion.on_silence(turn.now, highest_term, why, &self.settings);
@@ -353,33 +394,40 @@ impl Joined {
     }
 
     pub(super) fn on_storage(&mut self, event: StorageEvent, turn: &mut Turn<'_>) {
-        let is_awaited = self.database.on_event(&event);
-        if event == StorageEvent::Closed {
-            return self.on_database_closed(turn);
+        match event {
+            StorageEvent::Closed => {
+                self.database.on_closed();
+                self.on_database_closed(turn);
+            }
+            StorageEvent::Answer(id, answer) => {
+                if self.database.on_answer(id, &answer) {
+                    self.on_answer(answer, turn);
+                }
+            }
         }
-        if !is_awaited {
-            return;
-        }
+    }
+
+    fn on_answer(&mut self, answer: StorageAnswer, turn: &mut Turn<'_>) {
         if core::mem::take(&mut self.database.wants_check) {
-            self.on_checked(&event, turn);
+            self.on_checked(&answer, turn);
         }
         match &mut self.part {
-            Part::Waiting | Part::Client(_) => match event {
-                StorageEvent::Opened | StorageEvent::Unavailable { .. } => self.changed(),
+            Part::Waiting | Part::Client(_) => match answer {
+                StorageAnswer::Opened | StorageAnswer::Unavailable { .. } => self.changed(),
                 _ => {}
             },
             Part::Promoting(promotion) => {
-                let mut requests = Vec::new();
+                let mut operations = Vec::new();
                 let highest_term = self.highest_term;
-                let outcome = promotion.on_event(
+                let outcome = promotion.on_answer(
                     turn.now,
-                    event,
+                    answer,
                     highest_term,
                     &self.settings,
-                    &mut requests,
+                    &mut operations,
                 );
-                for request in requests {
-                    self.ask(request, turn);
+                for operation in operations {
+                    self.ask(operation, turn);
                 }
                 self.on_outcome(outcome, turn);
             }
@@ -387,12 +435,12 @@ impl Joined {
                 let Some(log) = &mut leadership.log else {
                     return;
                 };
-                match event {
-                    StorageEvent::Committed(seq) => {
+                match answer {
+                    StorageAnswer::Committed(seq) => {
                         let written = log.on_committed(seq);
                         self.on_written(written, turn);
                     }
-                    StorageEvent::Failed(seq, error) => {
+                    StorageAnswer::Failed(seq, error) => {
                         let written = log.on_failed(turn.now, seq, error);
                         let is_failing = log.trouble() == Some(Trouble::Failing);
                         self.database.wants_check = is_failing;
@@ -400,24 +448,23 @@ impl Joined {
                         self.on_written(written, turn);
                     }
                     // The failed row waits for another attempt already.
-                    StorageEvent::Unavailable { .. } if log.is_pausing(turn.now) => {}
-                    StorageEvent::Unavailable { why, .. } => {
+                    StorageAnswer::Unavailable { .. } if log.is_pausing(turn.now) => {}
+                    StorageAnswer::Unavailable { why, .. } => {
                         let written = log.put_off(turn.now, why);
                         self.on_written(written, turn);
                     }
                     // It was reopened and still does not work.
-                    StorageEvent::CheckFailed(why)
+                    StorageAnswer::CheckFailed(why)
                         if !self.database.wants_check && !log.is_pausing(turn.now) =>
                     {
                         let written = log.put_off(turn.now, why);
                         self.on_written(written, turn);
                     }
-                    StorageEvent::Opened
-                    | StorageEvent::Loaded(_)
-                    | StorageEvent::LoadFailed(_)
-                    | StorageEvent::Closed
-                    | StorageEvent::Checked { .. }
-                    | StorageEvent::CheckFailed(_) => {}
+                    StorageAnswer::Opened
+                    | StorageAnswer::Page(_)
+                    | StorageAnswer::ReadFailed(_)
+                    | StorageAnswer::Checked { .. }
+                    | StorageAnswer::CheckFailed(_) => {}
                 }
             }
         }
@@ -492,12 +539,9 @@ impl Joined {
 
     /// The browser has closed the database, and has probably removed it.
     fn on_database_closed(&mut self, turn: &mut Turn<'_>) {
-        let (closed, settings) = (StorageEvent::Closed, &self.settings);
         match &mut self.part {
             Part::Waiting | Part::Client(_) => {}
-            Part::Promoting(promotion) => {
-                promotion.on_event(turn.now, closed, None, settings, &mut Vec::new());
-            }
+            Part::Promoting(promotion) => promotion.on_closed(),
             Part::Broker(leadership) if leadership.log.is_some() => {
                 let why = Why::Removed(
                     leadership.hosted_broker.term,
@@ -527,7 +571,7 @@ impl Joined {
                 // No other tab would have more room.
                 Some(log) if log.trouble() == Some(Trouble::Full) => self.pong(probe, turn),
                 Some(log) => {
-                    let since = self.database.asked.as_ref().map(|asked| asked.since);
+                    let since = self.database.busy_since();
                     if since.is_some_and(|since| log.is_busy(since, turn.now)) {
                         self.pong(probe, turn);
                     } else {
@@ -554,3 +598,6 @@ impl Joined {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use crate::election::leadership::Leadership;
 use crate::election::promotion::{self, Beginning, Promotion, Why};
 use crate::hosted_broker::{HostedBroker, State};
 use crate::lane::uplink::Uplink;
-use crate::log::storage::Damage;
+use crate::log::loaded::Damage;
 use crate::log::{Log, Trouble};
 use crate::protocol::control::{ControlMessage, VALUES_MAX};
 use crate::protocol::names::{Lane, Lock, TabId};

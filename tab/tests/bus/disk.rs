@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tab::loaded::Snapshot;
 use tab::storage::{
-    Loaded, Row, RowKind, Seq, Snapshot, StorageError, StorageEvent, StorageRequest,
+    EntryKey, Page, PageLimits, PageStart, Piece, Row, RowKind, Seq, StorageAnswer, StorageError,
+    StorageOperation,
 };
 
 #[derive(Debug, Default)]
@@ -18,37 +20,39 @@ pub(crate) struct Disk {
     pub(crate) is_down: bool,
     /// Large rows fail.
     pub(crate) refuses_large: bool,
+    /// Number of pages that were read.
+    pub(crate) pages: usize,
     /// This many writes fail.
     pub(crate) failures: usize,
 }
 
 impl Disk {
-    pub(crate) fn answer(&mut self, request: StorageRequest) -> Option<StorageEvent> {
-        Some(match request {
-            StorageRequest::Open(_) if self.is_missing => StorageEvent::Unavailable {
+    pub(crate) fn answer(&mut self, operation: StorageOperation) -> Option<StorageAnswer> {
+        Some(match operation {
+            StorageOperation::Open(_) if self.is_missing => StorageAnswer::Unavailable {
                 why: "there is none".to_owned(),
                 is_lasting: true,
             },
-            StorageRequest::Open(_) if self.is_down => StorageEvent::Unavailable {
+            StorageOperation::Open(_) if self.is_down => StorageAnswer::Unavailable {
                 why: "it is down".to_owned(),
                 is_lasting: false,
             },
-            StorageRequest::Open(_) => StorageEvent::Opened,
-            StorageRequest::Load if self.is_down => {
-                StorageEvent::LoadFailed("it is down".to_owned())
+            StorageOperation::Open(_) => StorageAnswer::Opened,
+            StorageOperation::Read(..) if self.is_down => {
+                StorageAnswer::ReadFailed("it is down".to_owned())
             }
-            StorageRequest::Load => StorageEvent::Loaded(self.load()),
-            StorageRequest::Append(seq, row) => match self.check(seq) {
+            StorageOperation::Read(start, limits) => StorageAnswer::Page(self.read(start, limits)),
+            StorageOperation::Append(seq, row) => match self.check(seq) {
                 Ok(()) if self.refuses_large && is_large(&row.kind) => {
-                    StorageEvent::Failed(seq, StorageError::Other("too large".to_owned()))
+                    StorageAnswer::Failed(seq, StorageError::Other("too large".to_owned()))
                 }
                 Ok(()) => {
                     self.rows.insert(seq, row);
-                    StorageEvent::Committed(seq)
+                    StorageAnswer::Committed(seq)
                 }
-                Err(error) => StorageEvent::Failed(seq, error),
+                Err(error) => StorageAnswer::Failed(seq, error),
             },
-            StorageRequest::Checkpoint(checkpoint) => {
+            StorageOperation::Checkpoint(checkpoint) => {
                 let seq = checkpoint.seq;
                 match self.check(seq) {
                     Ok(()) => {
@@ -68,34 +72,63 @@ impl Disk {
                             up_to: seq,
                             pieces: checkpoint.pieces,
                         });
-                        StorageEvent::Committed(seq)
+                        StorageAnswer::Committed(seq)
                     }
-                    Err(error) => StorageEvent::Failed(seq, error),
+                    Err(error) => StorageAnswer::Failed(seq, error),
                 }
             }
-            StorageRequest::Check(_) if self.is_down => {
-                StorageEvent::CheckFailed("it is down".to_owned())
+            StorageOperation::Check(_) if self.is_down => {
+                StorageAnswer::CheckFailed("it is down".to_owned())
             }
-            StorageRequest::Check(seq) => StorageEvent::Checked {
+            StorageOperation::Check(seq) => StorageAnswer::Checked {
                 is_there: seq.is_none_or(|seq| self.rows.contains_key(&seq)),
             },
-            StorageRequest::Close => return None,
+            StorageOperation::Close => return None,
         })
     }
 
-    fn load(&self) -> Loaded {
-        let mut loaded = Loaded {
-            snapshot: self.snapshot.clone(),
-            ..Loaded::default()
-        };
-        for (seq, row) in &self.rows {
-            loaded.add(*seq, Some(row.clone()));
+    fn read(&mut self, start: Option<PageStart>, limits: PageLimits) -> Page {
+        self.pages += 1;
+        let after = start.map_or(0, |start| start.log_after.0);
+        let from = start.map_or(0, |start| start.snapshot_from.0);
+        let rows = self.rows.range(Seq(after + 1)..);
+        let rows: Vec<_> = rows.take(limits.rows as usize).collect();
+        let snapshot = self.snapshot.as_ref();
+        let pieces = snapshot.map_or(&[][..], |it| it.pieces.as_slice());
+        let snapshot = snapshot.map(|it| (it.up_to, pieces.len() as u64));
+        let pieces = (0..).zip(pieces).filter(|(index, _)| *index >= from);
+        let pieces: Vec<_> = pieces.take(limits.pieces as usize).collect();
+        let is_full = rows.len() == limits.rows as usize || pieces.len() == limits.pieces as usize;
+        Page {
+            next: is_full.then_some(PageStart {
+                log_after: EntryKey(rows.last().map_or(after, |(seq, _)| seq.0)),
+                snapshot_from: EntryKey(pieces.last().map_or(from, |(index, _)| *index)),
+            }),
+            rows: rows
+                .into_iter()
+                .map(|(seq, row)| (Some(*seq), Some(row.clone())))
+                .collect(),
+            pieces: pieces
+                .into_iter()
+                .map(|(index, bytes)| {
+                    let bytes = bytes.clone();
+                    let piece = snapshot.map(|snapshot| Piece { snapshot, bytes });
+                    (EntryKey(index), piece)
+                })
+                .collect(),
+            ..Page::default()
         }
-        loaded
     }
 
     pub(crate) fn tail(&self) -> Seq {
-        self.load().tail
+        // A row far behind the last one is no row of the log.
+        let mut tail = self.snapshot.as_ref().map_or(Seq(0), |it| it.up_to);
+        for seq in self.rows.keys() {
+            if (tail..=tail.reach()).contains(seq) {
+                tail = *seq;
+            }
+        }
+        tail
     }
 
     fn check(&mut self, seq: Seq) -> Result<(), StorageError> {

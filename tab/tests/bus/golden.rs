@@ -16,7 +16,8 @@ use tab::api::{
     Answer, ClientCommand, ClientNo, Command, ConnectOptions, MessageProperties, Notice,
     Publication, QoS, Question, RequestId, Subscription, Term, Will,
 };
-use tab::storage::{Row, RowKind, Seq, Snapshot};
+use tab::loaded::Snapshot;
+use tab::storage::{Row, RowKind, Seq};
 use tab::{TabId, Time};
 
 use crate::disk::Disk;

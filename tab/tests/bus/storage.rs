@@ -7,7 +7,10 @@ use tab::api::{
     Candidacy, Command, Durability, EventKind, Notice, OpenOptions, RequestId, Role, Visibility,
 };
 use tab::control::ControlMessage;
-use tab::storage::{RowKind, Seq, StorageEvent, StorageRequest};
+use tab::storage::{
+    Checkpoint, PageLimits, RowKind, Seq, StorageAnswer, StorageEvent, StorageOperation,
+    StorageRequestId,
+};
 use tab::{Input, Lock, LockEvent, Output, Settings, Tab, TabId, Time};
 
 use crate::world::{World, id};
@@ -365,6 +368,114 @@ fn a_pending_large_checkpoint_is_a_sign_of_life() {
     assert_eq!(world.brokers(1..=2), [id(1)]);
 }
 
+/// Number of large messages, which is enough for a checkpoint.
+const LARGE: usize = 4;
+
+/// A log with a snapshot of several pieces, whose two tabs end, and a third tab that reads small pages. It has sent the request
+/// for the first one.
+fn world_with_a_long_log() -> World {
+    let mut world = World::durable_connected(2);
+    for number in 0..LARGE {
+        let payload = "x".repeat(1 << 20);
+        world.retain(id(2), &format!("large/{number}"), &payload);
+    }
+    let snapshot = world.disk.snapshot.as_ref();
+    assert!(snapshot.is_some_and(|it| it.pieces.len() > 3));
+    world.settings.page = PageLimits { rows: 3, pieces: 2 };
+    world.open(id(3));
+    world.connect(id(3));
+    world.pass(500);
+    world.disk.pages = 0;
+    world.stuck.insert(id(3));
+    world.close(id(2));
+    world.close(id(1));
+    world
+}
+
+/// Writes a checkpoint with the same state, as an earlier broker could.
+fn write_late_checkpoint(world: &mut World) {
+    let snapshot = world.disk.snapshot.clone();
+    let last = world.disk.rows.values().next_back();
+    let checkpoint = Checkpoint {
+        seq: world.disk.tail().next(),
+        term: last.map(|row| row.term).unwrap_or_default(),
+        pieces: snapshot.map(|it| it.pieces).unwrap_or_default(),
+        remove: Vec::new(),
+    };
+    let answer = world.disk.answer(StorageOperation::Checkpoint(checkpoint));
+    assert!(matches!(answer, Some(StorageAnswer::Committed(_))));
+}
+
+fn has_skipped(world: &World, tab: u64) -> bool {
+    was_told(world, tab, |event| {
+        matches!(
+            event,
+            EventKind::RecordsSkipped { .. } | EventKind::StorageDamaged { .. }
+        )
+    })
+}
+
+#[test]
+fn a_long_log_is_read_in_pages() {
+    let mut world = world_with_a_long_log();
+    world.unstick(id(3));
+    world.pass(500);
+    assert!(world.disk.pages > 3, "{}", world.disk.pages);
+    assert_eq!(world.brokers([3]), [id(3)]);
+    assert_eq!(retained(&mut world, 3).len(), LARGE);
+    assert!(!has_skipped(&world, 3));
+}
+
+#[test]
+fn a_usual_log_is_read_in_one_page() {
+    let mut world = World::durable_connected(2);
+    world.retain(id(1), "a", "1");
+    world.disk.pages = 0;
+    world.close(id(1));
+    world.pass(500);
+    assert_eq!((world.brokers([2]), world.disk.pages), (vec![id(2)], 1));
+}
+
+#[test]
+fn a_checkpoint_between_two_pages_has_the_log_read_anew() {
+    let mut world = world_with_a_long_log();
+    while !world.is_asked_for_later_page(id(3)) {
+        world.answer_one(id(3));
+    }
+    write_late_checkpoint(&mut world);
+    world.unstick(id(3));
+    world.pass(500);
+    assert_eq!(world.brokers([3]), [id(3)]);
+    assert_eq!(retained(&mut world, 3).len(), LARGE);
+    assert!(!has_skipped(&world, 3));
+}
+
+#[test]
+fn a_broker_that_writes_checkpoints_again_and_again_leads() {
+    let mut world = world_with_a_long_log();
+    let is_waiting = |world: &World| {
+        let roles = world
+            .notices(id(3))
+            .filter(|it| matches!(it, Notice::Role(Role::Waiting)));
+        roles.count()
+    };
+    let before = is_waiting(&world);
+    let mut checkpoints = 0;
+    while is_waiting(&world) == before && checkpoints < 10 {
+        if world.is_asked_for_later_page(id(3)) {
+            write_late_checkpoint(&mut world);
+            checkpoints += 1;
+        }
+        world.answer_one(id(3));
+    }
+    assert_eq!(checkpoints, 4);
+    // That broker is gone in the end.
+    world.unstick(id(3));
+    world.pass(500);
+    assert_eq!(world.brokers([3]), [id(3)]);
+    assert_eq!(retained(&mut world, 3).len(), LARGE);
+}
+
 #[test]
 fn a_log_that_was_lost_between_two_visits_is_reported_and_a_kept_one_is_not() {
     let identity = |world: &World, tab| {
@@ -497,21 +608,27 @@ fn a_page_that_is_shown_before_the_tab_holds_its_lock_has_the_database_opened_on
     for input in [
         Input::Command(open),
         Input::Command(shown),
-        Input::Storage(StorageEvent::Opened),
+        Input::Storage(StorageEvent::Answer(
+            StorageRequestId(1),
+            StorageAnswer::Opened,
+        )),
         Input::Lock(LockEvent::Granted(Lock::Tab(id))),
     ] {
         let mut out = Vec::new();
         tab.handle(Time::from_ms(1_000), input, &mut out);
         asked.extend(out.into_iter().filter_map(|output| match output {
-            Output::Storage(request) => Some(request),
+            Output::Storage(request) => Some((request.id, request.operation)),
             _ => None,
         }));
     }
     assert_eq!(
         asked,
         [
-            StorageRequest::Open(Durability::Relaxed),
-            StorageRequest::Check(None)
+            (
+                StorageRequestId(1),
+                StorageOperation::Open(Durability::Relaxed)
+            ),
+            (StorageRequestId(2), StorageOperation::Check(None))
         ]
     );
 }

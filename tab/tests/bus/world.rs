@@ -10,7 +10,7 @@ use tab::api::{
     StorageState, Subscription, TabInfo, TabStats, Term, Visibility, Will,
 };
 use tab::control::{Announcement, ControlMessage};
-use tab::storage::StorageRequest;
+use tab::storage::{StorageEvent, StorageOperation, StorageRequest};
 use tab::{
     Input, Lane, Lock, LockEvent, LockRequest, Output, PortNo, PortOutput, Settings, Tab, TabId,
     Time,
@@ -37,6 +37,8 @@ pub(crate) struct World {
     /// Requests of the tabs to the database.
     durability: Durability,
     pub(crate) disk: Disk,
+    /// The settings of tabs that open from now on.
+    pub(crate) settings: Settings,
     /// Tabs whose database does not answer.
     pub(crate) stuck: BTreeSet<TabId>,
     /// Tabs whose connection to the database fails, until they open a new one.
@@ -160,6 +162,7 @@ impl World {
             lost: Vec::new(),
             durability,
             disk: Disk::default(),
+            settings: Settings::default(),
             stuck: BTreeSet::new(),
             dead: BTreeSet::new(),
             down: BTreeSet::new(),
@@ -187,7 +190,7 @@ impl World {
             tab: Tab::new(
                 tab_id,
                 "test".to_owned(),
-                Settings::default(),
+                self.settings.clone(),
                 Arc::clone(&self.access),
             ),
             lanes: BTreeSet::new(),
@@ -245,7 +248,16 @@ impl World {
         let asked = asked.into_iter().flatten();
         asked
             .into_iter()
-            .any(|it| matches!(it, StorageRequest::Checkpoint(_)))
+            .any(|it| matches!(it.operation, StorageOperation::Checkpoint(_)))
+    }
+
+    /// Whether this tab's unanswered request is one for a page behind the first.
+    pub(crate) fn is_asked_for_later_page(&self, tab_id: TabId) -> bool {
+        let asked = self.tabs.get(&tab_id).map(|node| &node.asked);
+        asked
+            .into_iter()
+            .flatten()
+            .any(|it| matches!(it.operation, StorageOperation::Read(Some(_), _)))
     }
 
     /// Answers one request of this tab, although the database hangs.
@@ -583,18 +595,20 @@ impl World {
             }
             return;
         }
-        if let StorageRequest::Open(_) = request {
+        let StorageRequest { id, operation } = request;
+        if let StorageOperation::Open(_) = operation {
             self.opened += 1;
             self.dead.remove(&tab_id);
         }
         let is_down = self.disk.is_down;
-        let is_opening = matches!(request, StorageRequest::Open(_));
+        let is_opening = matches!(operation, StorageOperation::Open(_));
         self.disk.is_down |= self.dead.contains(&tab_id)
             || self.down.contains(&tab_id)
             || self.aborting.contains(&tab_id) && !is_opening;
-        let answer = self.disk.answer(request);
+        let answer = self.disk.answer(operation);
         self.disk.is_down = is_down;
-        let answer = answer.map(|event| (tab_id, Input::Storage(event)));
+        let answer =
+            answer.map(|answer| (tab_id, Input::Storage(StorageEvent::Answer(id, answer))));
         self.arriving.extend(answer);
     }
 

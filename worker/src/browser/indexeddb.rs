@@ -75,12 +75,22 @@ export function replace(database, stores, options, value, key, ranges, values) {
     }
 }
 
-export function read(database, stores, options) {
+export function read(database, stores, options, ranges, firstCount, secondCount) {
     const transaction = database.transaction(stores, "readonly", options);
     try {
         const first = transaction.objectStore(stores[0]);
         const second = transaction.objectStore(stores[1]);
-        const requests = [first.getAllKeys(), first.getAll(), second.getAllKeys(), second.getAll()];
+        const [ofFirst, ofSecond, rest] = ranges;
+        const requests = [
+            first.getAllKeys(ofFirst, firstCount),
+            first.getAll(ofFirst, firstCount),
+            second.getAllKeys(ofSecond, secondCount),
+            second.getAll(ofSecond, secondCount),
+        ];
+        if (rest !== undefined) {
+            requests[4] = first.count(rest);
+            requests[5] = second.count(rest);
+        }
         transaction.commit();
         return { transaction, requests };
     } catch (error) {
@@ -158,6 +168,9 @@ extern "C" {
         database: &IdbDatabase,
         stores: &Array,
         options: &TransactionOptions,
+        ranges: &Array,
+        first_count: u32,
+        second_count: u32,
     ) -> Result<Transaction, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -323,9 +336,17 @@ impl Database {
         check(&self.0, &scope.stores, &scope.options, key)
     }
 
-    /// A transaction that reads all keys and all values of two stores: four results. One JavaScript call begins and commits it.
-    pub(crate) fn read(&self, scope: &Scope) -> Result<Transaction, JsValue> {
-        read(&self.0, &scope.stores, &scope.options)
+    /// A transaction that reads keys and values of two stores: four results. `ranges` contains the range of each store; without
+    /// them, reading begins at the first key. `counts` contains the maximum number for each store. A third range has its values
+    /// in each store counted: two more results. One JavaScript call begins and commits it.
+    pub(crate) fn read(
+        &self,
+        scope: &Scope,
+        ranges: &Array,
+        counts: (u32, u32),
+    ) -> Result<Transaction, JsValue> {
+        let Scope { stores, options } = scope;
+        read(&self.0, stores, options, ranges, counts.0, counts.1)
     }
 }
 

@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::{Event, IdbVersionChangeEvent};
 
 use super::DatabaseUse;
-use super::stored::{PreparedCheckpoint, PreparedRow, number};
+use super::stored::{PreparedCheckpoint, PreparedPage, PreparedRow, number};
 use crate::browser::error::is;
 use crate::browser::events::Listener;
 use crate::browser::indexeddb::{self, Database, Scope, Transaction};
@@ -76,8 +76,10 @@ impl Connection {
         })
     }
 
-    pub(super) fn read(&self) -> Result<Transaction, JsValue> {
-        self.database.read(&self.both)
+    pub(super) fn read(&self, page: PreparedPage) -> Result<Transaction, JsValue> {
+        let PreparedPage { ranges, limits } = page;
+        let counts = (limits.rows, limits.pieces);
+        self.database.read(&self.both, &ranges, counts)
     }
 
     /// Uses the log only if a row is given, so that writers of the log do not wait.

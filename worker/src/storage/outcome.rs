@@ -1,14 +1,14 @@
-//! The outcome of a transaction as an event for the tab.
+//! The outcome of a transaction as an answer for the tab.
 
-use tab::storage::{Seq, StorageError, StorageEvent};
+use tab::storage::{Seq, StorageAnswer, StorageError};
 use wasm_bindgen::prelude::*;
 
 use crate::browser::error::{describe, is};
 use crate::browser::indexeddb::Ended;
 
-pub(super) fn written(seq: Seq, ended: Ended) -> StorageEvent {
+pub(super) fn written(seq: Seq, ended: Ended) -> StorageAnswer {
     let Err(errors) = ended else {
-        return StorageEvent::Committed(seq);
+        return StorageAnswer::Committed(seq);
     };
     let any = |name| errors.iter().any(|error| is(error, name));
     let error = if any("ConstraintError") {
@@ -18,7 +18,7 @@ pub(super) fn written(seq: Seq, ended: Ended) -> StorageEvent {
     } else {
         StorageError::Other(sentence("The log cannot be written", &errors))
     };
-    StorageEvent::Failed(seq, error)
+    StorageAnswer::Failed(seq, error)
 }
 
 /// A sentence with the failure and the first of its errors.

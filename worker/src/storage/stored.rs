@@ -3,7 +3,7 @@
 use js_sys::{Array, Object, Uint8Array};
 use tab::api::Term;
 use tab::control::SAFE_INTEGER_MAX;
-use tab::storage::{Checkpoint, Loaded, Row, RowKind, Seq, Snapshot};
+use tab::storage::{Checkpoint, EntryKey, Page, PageLimits, PageStart, Piece, Row, RowKind, Seq};
 use wasm_bindgen::prelude::*;
 use web_sys::IdbKeyRange;
 
@@ -57,6 +57,39 @@ pub(super) struct PreparedCheckpoint {
     /// Ordered by index.
     pub(super) pieces: Array,
     pub(super) remove: Array,
+}
+
+/// A page, ready to be read.
+pub(super) struct PreparedPage {
+    /// The ranges of the log, of the snapshot, and of all keys that are no numbers. The first page needs none.
+    pub(super) ranges: Array,
+    pub(super) limits: PageLimits,
+}
+
+/// Where the first page begins.
+const FIRST: PageStart = PageStart {
+    log_after: EntryKey(f64::NEG_INFINITY.to_bits()),
+    snapshot_from: EntryKey(f64::NEG_INFINITY.to_bits()),
+};
+
+impl PreparedPage {
+    pub(super) fn new(start: Option<PageStart>, limits: PageLimits) -> Result<Self, JsValue> {
+        let ranges = match start {
+            None => Array::new(),
+            Some(start) => {
+                let end = JsValue::from_f64(f64::INFINITY);
+                let from = |key: EntryKey, is_open| {
+                    let key = JsValue::from_f64(f64::from_bits(key.0));
+                    IdbKeyRange::bound_with_lower_open_and_upper_open(&key, &end, is_open, true)
+                };
+                let log = from(start.log_after, true)?;
+                let snapshot = from(start.snapshot_from, false)?;
+                let others = IdbKeyRange::lower_bound(&end)?;
+                Array::of3(&log, &snapshot, &others)
+            }
+        };
+        Ok(Self { ranges, limits })
+    }
 }
 
 impl PreparedRow {
@@ -124,9 +157,13 @@ pub(super) fn number(number: u64) -> Result<JsValue, JsValue> {
 
 /// The inverse of [`number`]. `None` for any other value.
 fn integer(value: &JsValue) -> Option<u64> {
+    whole(value.as_f64()?)
+}
+
+/// The number as an integer, if JavaScript represents it and its neighbours exactly.
+fn whole(number: f64) -> Option<u64> {
     #[allow(clippy::cast_precision_loss, reason = "the greatest that is exact")]
     let range = 0.0..=SAFE_INTEGER_MAX as f64;
-    let number = value.as_f64()?;
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -167,13 +204,6 @@ fn row(value: JsValue) -> Option<Row> {
     })
 }
 
-/// A piece of a snapshot.
-struct Piece {
-    /// The snapshot of the piece, and its number of pieces.
-    snapshot: (Seq, u64),
-    bytes: Vec<u8>,
-}
-
 fn piece(index: Option<u64>, value: JsValue) -> Option<Piece> {
     let stored: StoredPiece = value.is_object().then(|| value.unchecked_into())?;
     let of = integer(&stored.of())?;
@@ -184,40 +214,66 @@ fn piece(index: Option<u64>, value: JsValue) -> Option<Piece> {
     })
 }
 
-/// The log and the snapshot, from the results of [`Connection::read`](super::connection::Connection::read).
-pub(super) fn loaded(results: &Array) -> Loaded {
-    let mut loaded = Loaded::default();
-    let mut results = results.iter().map(|result| Array::from(&result));
-    let mut store = || {
-        let keys = results.next().unwrap_or_default();
-        let values = results.next().unwrap_or_default();
-        (0..keys.length()).map(move |place| (integer(&keys.get(place)), values.get(place)))
-    };
-    let rows = store();
-    let stored: Vec<_> = store().collect();
-    let in_snap = stored.len();
-    let stored = stored.into_iter();
-    let mut pieces: Vec<_> = stored
-        .filter_map(|(key, value)| piece(key, value))
-        .collect();
-    if let Some(newest) = pieces.iter().map(|piece| piece.snapshot).max() {
-        pieces.retain(|piece| piece.snapshot == newest);
-        // Missing pieces count as well. A damaged piece counts once.
-        let usable = pieces.len();
-        let of = usize::try_from(newest.1).unwrap_or(usize::MAX);
-        loaded.foreign += (in_snap - usable).max(of - usable);
-        loaded.snapshot = Some(Snapshot {
-            up_to: newest.0,
-            pieces: pieces.into_iter().map(|piece| piece.bytes).collect(),
-        });
-    } else {
-        loaded.foreign += in_snap;
-    }
-    for (key, value) in rows {
-        match key.filter(|key| *key > 0) {
-            Some(key) => loaded.add(Seq(key), row(value)),
-            None => loaded.foreign += 1,
+/// The entries of one store in a page.
+struct Entries {
+    /// Those with numeric keys, in order.
+    numbered: Vec<(f64, JsValue)>,
+    /// Whether others may follow.
+    is_full: bool,
+    /// Number of entries with other keys, unless numeric ones may follow.
+    others: usize,
+}
+
+impl Entries {
+    /// `at`: the place of the keys among the `results`. `limit`: the maximum number of entries.
+    fn new(results: &Array, at: u32, limit: u32) -> Self {
+        let keys = Array::from(&results.get(at));
+        let values = Array::from(&results.get(at + 1));
+        // Numbers come before all other keys. Infinity counts as one of those, because it ends the ranges of later pages.
+        let numbers = keys.iter().map_while(|key| key.as_f64());
+        let numbers = numbers.take_while(|number| *number < f64::INFINITY);
+        let numbered: Vec<_> = numbers.zip(values.iter()).collect();
+        let counted = integer(&results.get(4 + at / 2)).unwrap_or_default();
+        let counted = usize::try_from(counted).unwrap_or(usize::MAX);
+        let others = keys.length() as usize - numbered.len();
+        Self {
+            is_full: keys.length() >= limit,
+            others: others.saturating_add(counted),
+            numbered,
         }
     }
-    loaded
+
+    /// The last numeric key, or this one.
+    fn end(&self, start: EntryKey) -> EntryKey {
+        self.numbered
+            .last()
+            .map_or(start, |(key, _)| entry_key(*key))
+    }
+}
+
+fn entry_key(key: f64) -> EntryKey {
+    EntryKey(key.to_bits())
+}
+
+/// A page of the content, from the results of [`Connection::read`](super::connection::Connection::read).
+pub(super) fn page(results: &Array, start: Option<PageStart>, limits: PageLimits) -> Page {
+    let log = Entries::new(results, 0, limits.rows);
+    let snapshot = Entries::new(results, 2, limits.pieces);
+    let start = start.unwrap_or(FIRST);
+    let next = PageStart {
+        log_after: log.end(start.log_after),
+        snapshot_from: snapshot.end(start.snapshot_from),
+    };
+    let seq = |key| whole(key).filter(|key| *key > 0).map(Seq);
+    let rows = log.numbered.into_iter();
+    let pieces = snapshot.numbered.into_iter();
+    Page {
+        rows: rows.map(|(key, value)| (seq(key), row(value))).collect(),
+        pieces: pieces
+            .map(|(key, value)| (entry_key(key), piece(whole(key), value)))
+            .collect(),
+        foreign_rows: log.others,
+        foreign_pieces: snapshot.others,
+        next: (log.is_full || snapshot.is_full).then_some(next),
+    }
 }
