@@ -56,7 +56,7 @@ pub struct Config {
     /// the oldest and drops new ones. Default: 1000.
     pub queue_messages_max: usize,
     /// The maximum bytes of the queued messages of a session. A full queue keeps the oldest and drops new ones. No
-    /// further message is sent while so many bytes are in flight. Default: no limit.
+    /// further message is sent while this number of bytes is in flight. Default: no limit.
     pub queue_bytes_max: usize,
     /// The maximum number of messages in flight to a client, if its Receive Maximum is not lower. It is clamped to 1
     /// to 32,767. Further messages wait. Default: 32,767.

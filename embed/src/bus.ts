@@ -248,7 +248,7 @@ export class Bus extends Emitter<BusEvents> implements AsyncDisposable {
             return;
         }
         this.#isClosed = true;
-        // A client that fails to disconnect ends all the same.
+        // A client that fails to disconnect still ends.
         await Promise.all([...this.#clients].map((client) => client.endAsync().catch(() => undefined)));
         this.#endPorts();
         this.#hub.listeners.delete(this.#listener);

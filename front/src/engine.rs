@@ -317,7 +317,7 @@ impl Engine {
         self.handle(Input::Packet(conn, packet), out);
     }
 
-    /// Tells a client why its connection ends. A session goes on as after any lost connection.
+    /// Sends a client the reason for the end of its connection. Its session continues as after any lost connection.
     fn refuse(&mut self, conn: ConnId) {
         eprintln!("Connection {} is closed: {NO_ROOM}.", conn.0);
         // Before CONNACK a server sends no DISCONNECT, and before MQTT 5.0 it has none.

@@ -122,7 +122,7 @@ impl ReceiveBudget {
         }
     }
 
-    /// Waits for room for complete packets of so many bytes. None if they are too few to count.
+    /// Waits for room for `bytes` of complete packets. None if they are too few to count.
     pub(crate) async fn complete(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         if bytes <= UNCOUNTED_BYTES {
             return None;

@@ -127,7 +127,7 @@ impl Many {
         }
     }
 
-    /// Whether there may be so many.
+    /// Refuses a `count` above the maximum.
     pub(super) const fn check(self, count: usize) -> Result<(), Violation> {
         match count > self.maximum() {
             true => Err(Violation::TooMany(self)),

@@ -135,9 +135,9 @@ impl Retained {
         first.is_some_and(|(Topic(topic), _)| topic.as_str().starts_with(start))
     }
 
-    /// The messages whose topic matches `filter`, in the order of their topics: from the one after `after` on, so many at most,
-    /// among so many that are looked at. How many that are depends on how many match and on how many levels a `+` may stand for,
-    /// not on how many there are.
+    /// The messages whose topic matches `filter`, in the order of their topics, beginning after `after`. It returns at most
+    /// `messages_max` of them and examines at most `looks_max` topics. The number of examined topics depends on the number of
+    /// matches and on the levels that a `+` may stand for, not on the number of retained messages.
     pub(crate) fn matching_after(
         &self,
         filter: &TopicFilter,

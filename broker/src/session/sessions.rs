@@ -40,8 +40,8 @@ impl Sessions {
         }
     }
 
-    /// Whether a session that holds so many bytes may hold `more` when all may hold `max`. Each may always hold its even
-    /// share, so that no other session can take it. So all together hold at most twice as many.
+    /// Whether a session that holds `held` bytes may hold `more` if all together may hold `max`. Each session may always hold its
+    /// even share, so no other session can take that. All together therefore hold at most twice `max`.
     pub(crate) fn has_room(&self, held: usize, more: usize, max: usize) -> bool {
         // One that begins now is counted, too.
         let share = max / (self.len() + 1);

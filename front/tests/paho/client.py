@@ -1,5 +1,5 @@
-"""What paho-mqtt sees of the front: `client.py SCENARIO VERSION TRANSPORT TCP_PORT WS_PORT`, with an exit code of 0 if all
-is as it should be. VERSION is 3 (MQTT 3.1.1) or 5, TRANSPORT is tcp or websockets."""
+"""Checks of the front with paho-mqtt: `client.py SCENARIO VERSION TRANSPORT TCP_PORT WS_PORT`. The exit code is 0 if all
+checks pass. VERSION is 3 (MQTT 3.1.1) or 5, TRANSPORT is tcp or websockets."""
 
 import hashlib
 import queue
