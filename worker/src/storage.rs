@@ -20,7 +20,7 @@ use wasm_bindgen_futures::spawn_local;
 use self::compaction::{Change, Compaction};
 use self::connection::{Connection, is_lasting};
 use self::outcome::{sentence, written};
-use self::stored::{PreparedCheckpoint, PreparedPage, PreparedRow, page};
+use self::stored::{PreparedCheckpoint, PreparedRow, page};
 use crate::browser::clock;
 use crate::browser::error::describe;
 use crate::browser::indexeddb::{Ended, Transaction};
@@ -98,11 +98,10 @@ impl Storage {
     }
 
     fn read(&self, id: StorageRequestId, start: Option<PageStart>, limits: PageLimits) {
-        let prepared = PreparedPage::new(start, limits);
         self.run(
             id,
             Change::default(),
-            |connection| connection.read(prepared?),
+            |connection| connection.read(start, limits),
             move |ended| match ended {
                 Ok(results) => StorageAnswer::Page(page(&results, start, limits)),
                 Err(errors) => {

@@ -56,7 +56,7 @@ struct Stage {
     /// In the order of their arrival. The first holds the broker's lock.
     tabs: Vec<Tab>,
     entered: u64,
-    rows: Vec<(Seq, Row)>,
+    rows: Vec<(Option<Seq>, Option<Row>)>,
     mail: VecDeque<(TabId, Input)>,
     received: usize,
 }
@@ -192,15 +192,12 @@ impl Stage {
     fn store(&mut self, operation: StorageOperation) -> Option<StorageAnswer> {
         match operation {
             StorageOperation::Open(_) => Some(StorageAnswer::Opened),
-            StorageOperation::Read(..) => {
-                let rows = self.rows.iter().cloned();
-                Some(StorageAnswer::Page(Page {
-                    rows: rows.map(|(seq, row)| (Some(seq), Some(row))).collect(),
-                    ..Page::default()
-                }))
-            }
+            StorageOperation::Read(..) => Some(StorageAnswer::Page(Page {
+                rows: self.rows.clone(),
+                ..Page::default()
+            })),
             StorageOperation::Append(seq, row) => {
-                self.rows.push((seq, row));
+                self.rows.push((Some(seq), Some(row)));
                 Some(StorageAnswer::Committed(seq))
             }
             StorageOperation::Checkpoint(checkpoint) => {

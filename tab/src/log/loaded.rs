@@ -60,24 +60,25 @@ impl Loaded {
         }
     }
 
-    /// Finds the newest snapshot among the `pieces` of a store with this number of entries.
-    fn add_snapshot(&mut self, in_store: usize, mut pieces: Vec<Piece>) {
-        let Some(newest) = pieces.iter().map(|piece| piece.snapshot).max() else {
+    /// Finds the newest snapshot among the entries of its store. `others`: the number of entries without a numeric key.
+    fn add_snapshot(&mut self, entries: Vec<(EntryKey, Option<Piece>)>, others: usize) {
+        let in_store = entries.len().saturating_add(others);
+        let known = entries.iter().filter_map(|(_, piece)| piece.as_ref());
+        let Some((up_to, of)) = known.map(|piece| piece.snapshot).max() else {
             return self.add_foreign(in_store);
         };
-        pieces.retain(|piece| piece.snapshot == newest);
-        let (up_to, of) = newest;
-        let usable = pieces.len();
-        let of = usize::try_from(of).unwrap_or(usize::MAX);
+        let mut pieces = Vec::new();
+        for (_, piece) in entries {
+            if let Some(piece) = piece
+                && piece.snapshot == (up_to, of)
+            {
+                pieces.push(piece.bytes);
+            }
+        }
         // Missing pieces count as well. A damaged piece counts once.
-        let foreign = in_store
-            .saturating_sub(usable)
-            .max(of.saturating_sub(usable));
-        self.add_foreign(foreign);
-        self.snapshot = Some(Snapshot {
-            up_to,
-            pieces: pieces.into_iter().map(|piece| piece.bytes).collect(),
-        });
+        let of = usize::try_from(of).unwrap_or(usize::MAX);
+        self.add_foreign(in_store.max(of) - pieces.len());
+        self.snapshot = Some(Snapshot { up_to, pieces });
     }
 
     /// Adds the next row, in the order of the numbers. The snapshot must be known before. `None` is an entry with an
@@ -127,15 +128,15 @@ pub enum Progress {
 
 impl Reading {
     /// Adds the next page. After any result but [`Progress::Continues`] the reading is empty.
-    pub fn add(&mut self, page: Page) -> Progress {
+    pub fn add(&mut self, mut page: Page) -> Progress {
         if mem::replace(&mut self.is_begun, true)
             && self.pieces.pop().as_ref() != page.pieces.first()
         {
             *self = Self::default();
             return Progress::Replaced;
         }
-        self.rows.extend(page.rows);
-        self.pieces.extend(page.pieces);
+        self.rows.append(&mut page.rows);
+        self.pieces.append(&mut page.pieces);
         match page.next {
             Some(start) => Progress::Continues(start),
             None => {
@@ -147,9 +148,7 @@ impl Reading {
 
     fn finish(self, foreign_rows: usize, foreign_pieces: usize) -> Loaded {
         let mut loaded = Loaded::default();
-        let in_store = self.pieces.len().saturating_add(foreign_pieces);
-        let pieces = self.pieces.into_iter().filter_map(|(_, piece)| piece);
-        loaded.add_snapshot(in_store, pieces.collect());
+        loaded.add_snapshot(self.pieces, foreign_pieces);
         for (seq, row) in self.rows {
             match seq {
                 Some(seq) => loaded.add(seq, row),

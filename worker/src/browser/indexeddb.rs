@@ -75,21 +75,24 @@ export function replace(database, stores, options, value, key, ranges, values) {
     }
 }
 
-export function read(database, stores, options, ranges, firstCount, secondCount) {
+export function read(database, stores, options, after, from, firstCount, secondCount) {
+    const isFirst = after === undefined;
+    const ofFirst = isFirst ? undefined : IDBKeyRange.bound(after, Infinity, true, true);
+    const ofSecond = isFirst ? undefined : IDBKeyRange.bound(from, Infinity, false, true);
     const transaction = database.transaction(stores, "readonly", options);
     try {
         const first = transaction.objectStore(stores[0]);
         const second = transaction.objectStore(stores[1]);
-        const [ofFirst, ofSecond, rest] = ranges;
         const requests = [
             first.getAllKeys(ofFirst, firstCount),
             first.getAll(ofFirst, firstCount),
             second.getAllKeys(ofSecond, secondCount),
             second.getAll(ofSecond, secondCount),
         ];
-        if (rest !== undefined) {
-            requests[4] = first.count(rest);
-            requests[5] = second.count(rest);
+        if (!isFirst) {
+            const others = IDBKeyRange.lowerBound(Infinity);
+            requests[4] = first.count(others);
+            requests[5] = second.count(others);
         }
         transaction.commit();
         return { transaction, requests };
@@ -168,7 +171,8 @@ extern "C" {
         database: &IdbDatabase,
         stores: &Array,
         options: &TransactionOptions,
-        ranges: &Array,
+        after: Option<f64>,
+        from: Option<f64>,
         first_count: u32,
         second_count: u32,
     ) -> Result<Transaction, JsValue>;
@@ -336,17 +340,18 @@ impl Database {
         check(&self.0, &scope.stores, &scope.options, key)
     }
 
-    /// A transaction that reads keys and values of two stores: four results. `ranges` contains the range of each store; without
-    /// them, reading begins at the first key. `counts` contains the maximum number for each store. A third range has its values
-    /// in each store counted: two more results. One JavaScript call begins and commits it.
+    /// A transaction that reads keys and values of two stores, at most as many as `counts` says for each: four results. It begins
+    /// with all keys. With `from` it reads numeric keys only, in the first store behind its first number, in the second store from
+    /// its second one on. It then counts the other keys of each store: two more results. One JavaScript call begins and commits it.
     pub(crate) fn read(
         &self,
         scope: &Scope,
-        ranges: &Array,
+        from: Option<(f64, f64)>,
         counts: (u32, u32),
     ) -> Result<Transaction, JsValue> {
         let Scope { stores, options } = scope;
-        read(&self.0, stores, options, ranges, counts.0, counts.1)
+        let (after, from) = from.unzip();
+        read(&self.0, stores, options, after, from, counts.0, counts.1)
     }
 }
 

@@ -3,12 +3,12 @@
 use std::rc::{Rc, Weak};
 
 use tab::api::Durability;
-use tab::storage::Seq;
+use tab::storage::{EntryKey, PageLimits, PageStart, Seq};
 use wasm_bindgen::prelude::*;
 use web_sys::{Event, IdbVersionChangeEvent};
 
 use super::DatabaseUse;
-use super::stored::{PreparedCheckpoint, PreparedPage, PreparedRow, number};
+use super::stored::{PreparedCheckpoint, PreparedRow, number};
 use crate::browser::error::is;
 use crate::browser::events::Listener;
 use crate::browser::indexeddb::{self, Database, Scope, Transaction};
@@ -76,10 +76,15 @@ impl Connection {
         })
     }
 
-    pub(super) fn read(&self, page: PreparedPage) -> Result<Transaction, JsValue> {
-        let PreparedPage { ranges, limits } = page;
-        let counts = (limits.rows, limits.pieces);
-        self.database.read(&self.both, &ranges, counts)
+    pub(super) fn read(
+        &self,
+        start: Option<PageStart>,
+        limits: PageLimits,
+    ) -> Result<Transaction, JsValue> {
+        let key = |key: EntryKey| f64::from_bits(key.0);
+        let from = start.map(|start| (key(start.log_after), key(start.snapshot_from)));
+        self.database
+            .read(&self.both, from, (limits.rows, limits.pieces))
     }
 
     /// Uses the log only if a row is given, so that writers of the log do not wait.

@@ -59,39 +59,6 @@ pub(super) struct PreparedCheckpoint {
     pub(super) remove: Array,
 }
 
-/// A page, ready to be read.
-pub(super) struct PreparedPage {
-    /// The ranges of the log, of the snapshot, and of all keys that are no numbers. The first page needs none.
-    pub(super) ranges: Array,
-    pub(super) limits: PageLimits,
-}
-
-/// Where the first page begins.
-const FIRST: PageStart = PageStart {
-    log_after: EntryKey(f64::NEG_INFINITY.to_bits()),
-    snapshot_from: EntryKey(f64::NEG_INFINITY.to_bits()),
-};
-
-impl PreparedPage {
-    pub(super) fn new(start: Option<PageStart>, limits: PageLimits) -> Result<Self, JsValue> {
-        let ranges = match start {
-            None => Array::new(),
-            Some(start) => {
-                let end = JsValue::from_f64(f64::INFINITY);
-                let from = |key: EntryKey, is_open| {
-                    let key = JsValue::from_f64(f64::from_bits(key.0));
-                    IdbKeyRange::bound_with_lower_open_and_upper_open(&key, &end, is_open, true)
-                };
-                let log = from(start.log_after, true)?;
-                let snapshot = from(start.snapshot_from, false)?;
-                let others = IdbKeyRange::lower_bound(&end)?;
-                Array::of3(&log, &snapshot, &others)
-            }
-        };
-        Ok(Self { ranges, limits })
-    }
-}
-
 impl PreparedRow {
     pub(super) fn new(seq: Seq, row: &Row) -> Result<Self, JsValue> {
         let key = number(seq.0)?;
@@ -214,66 +181,67 @@ fn piece(index: Option<u64>, value: JsValue) -> Option<Piece> {
     })
 }
 
-/// The entries of one store in a page.
-struct Entries {
-    /// Those with numeric keys, in order.
-    numbered: Vec<(f64, JsValue)>,
+/// The end of one store's entries in a page.
+struct End {
+    /// The last numeric key.
+    last: EntryKey,
     /// Whether others may follow.
-    is_full: bool,
+    is_open: bool,
     /// Number of entries with other keys, unless numeric ones may follow.
     others: usize,
 }
 
-impl Entries {
-    /// `at`: the place of the keys among the `results`. `limit`: the maximum number of entries.
-    fn new(results: &Array, at: u32, limit: u32) -> Self {
-        let keys = Array::from(&results.get(at));
-        let values = Array::from(&results.get(at + 1));
+/// Calls `each` with the numeric keys and their values, in order. `at`: the place of the keys among the `results`. `limit`: the
+/// maximum number of entries. `from`: the key from which they were read.
+fn entries(
+    results: &Array,
+    at: u32,
+    limit: u32,
+    from: Option<EntryKey>,
+    each: &mut dyn FnMut(f64, JsValue),
+) -> End {
+    let keys: Array = results.get(at).unchecked_into();
+    let values: Array = results.get(at + 1).unchecked_into();
+    let length = keys.length();
+    let mut last = from.unwrap_or(EntryKey(f64::NEG_INFINITY.to_bits()));
+    let mut others = length;
+    for place in 0..length {
         // Numbers come before all other keys. Infinity counts as one of those, because it ends the ranges of later pages.
-        let numbers = keys.iter().map_while(|key| key.as_f64());
-        let numbers = numbers.take_while(|number| *number < f64::INFINITY);
-        let numbered: Vec<_> = numbers.zip(values.iter()).collect();
-        let counted = integer(&results.get(4 + at / 2)).unwrap_or_default();
-        let counted = usize::try_from(counted).unwrap_or(usize::MAX);
-        let others = keys.length() as usize - numbered.len();
-        Self {
-            is_full: keys.length() >= limit,
-            others: others.saturating_add(counted),
-            numbered,
-        }
+        let Some(key) = keys.get(place).as_f64().filter(|key| *key < f64::INFINITY) else {
+            break;
+        };
+        last = EntryKey(key.to_bits());
+        others -= 1;
+        each(key, values.get(place));
     }
-
-    /// The last numeric key, or this one.
-    fn end(&self, start: EntryKey) -> EntryKey {
-        self.numbered
-            .last()
-            .map_or(start, |(key, _)| entry_key(*key))
+    let counted = integer(&results.get(4 + at / 2)).unwrap_or_default();
+    End {
+        last,
+        is_open: length >= limit,
+        others: usize::try_from(counted + u64::from(others)).unwrap_or(usize::MAX),
     }
-}
-
-fn entry_key(key: f64) -> EntryKey {
-    EntryKey(key.to_bits())
 }
 
 /// A page of the content, from the results of [`Connection::read`](super::connection::Connection::read).
 pub(super) fn page(results: &Array, start: Option<PageStart>, limits: PageLimits) -> Page {
-    let log = Entries::new(results, 0, limits.rows);
-    let snapshot = Entries::new(results, 2, limits.pieces);
-    let start = start.unwrap_or(FIRST);
-    let next = PageStart {
-        log_after: log.end(start.log_after),
-        snapshot_from: snapshot.end(start.snapshot_from),
-    };
-    let seq = |key| whole(key).filter(|key| *key > 0).map(Seq);
-    let rows = log.numbered.into_iter();
-    let pieces = snapshot.numbered.into_iter();
-    Page {
-        rows: rows.map(|(key, value)| (seq(key), row(value))).collect(),
-        pieces: pieces
-            .map(|(key, value)| (entry_key(key), piece(whole(key), value)))
-            .collect(),
-        foreign_rows: log.others,
-        foreign_pieces: snapshot.others,
-        next: (log.is_full || snapshot.is_full).then_some(next),
+    let mut page = Page::default();
+    let from = start.map(|start| start.log_after);
+    let log = entries(results, 0, limits.rows, from, &mut |key, value| {
+        let seq = whole(key).filter(|key| *key > 0).map(Seq);
+        page.rows.push((seq, row(value)));
+    });
+    let from = start.map(|start| start.snapshot_from);
+    let snapshot = entries(results, 2, limits.pieces, from, &mut |key, value| {
+        let piece = piece(whole(key), value);
+        page.pieces.push((EntryKey(key.to_bits()), piece));
+    });
+    page.foreign_rows = log.others;
+    page.foreign_pieces = snapshot.others;
+    if log.is_open || snapshot.is_open {
+        page.next = Some(PageStart {
+            log_after: log.last,
+            snapshot_from: snapshot.last,
+        });
     }
+    page
 }
