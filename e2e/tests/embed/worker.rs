@@ -23,7 +23,7 @@ fn errors_name_their_cause() {
         (
             "workerUrl: 'nowhere.js'",
             "worker-missing",
-            "worker.js is there",
+            "worker.js exists",
         ),
         // Served as a page.
         (
@@ -327,7 +327,7 @@ fn errors_of_workers_and_options_explain_the_remedy() {
     let message: String = strict.evaluate_as("document.querySelector('#error').textContent");
     assert!(message.contains("dist/tabmq/worker.js"), "{message}");
     assert!(
-        message.contains("TrustedScriptURL with workerUrl"),
+        message.contains("Set workerUrl to a TrustedScriptURL"),
         "{message}"
     );
 }
