@@ -259,9 +259,9 @@ impl State {
                 let at = event.at.as_ms() as f64;
                 self.observe(at, &Observation::Event(&event.kind, own));
                 // The broker's answer about dropped messages has their number.
-                let is_said_elsewhere =
+                let is_stated_elsewhere =
                     labels::is_about_a_drop(&event.kind) || labels::is_about_the_app(&event.kind);
-                if !is_said_elsewhere {
+                if !is_stated_elsewhere {
                     Rc::make_mut(&mut self.events).push(event);
                 }
             }

@@ -657,7 +657,10 @@ fn a_share_link_has_options_filter_search_and_draft_but_no_refused_filter() {
     tab.until_true("a refused filter", "return document.querySelector('[data-filter=\"a/#/b\"]')?.textContent.includes('must be the last level') ?? false");
     tab.execute("globalThis.copied = ''; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { globalThis.copied = text; } } })", Vec::new());
     tab.click("share");
-    tab.until_text("share-said", "Not in it: filters that the broker refuses.");
+    tab.until_text(
+        "share-notice",
+        "Not in it: filters that the broker refuses.",
+    );
     let copied = tab.execute("return globalThis.copied", Vec::new());
     let copied = copied.as_str().unwrap_or_default().to_owned();
     assert!(!copied.contains("a/%23/b"), "{copied}");

@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 
 use crate::encoded::Encoded;
-use crate::engine::{Said, ToEngine};
+use crate::engine::{Report, ToEngine};
 use crate::intake::Batch;
 use crate::outbox::{Outboxes, Outgoing};
 use crate::places::Place;
@@ -22,10 +22,10 @@ use crate::receive_budget::{NO_ROOM, ReceiveBudget, Receiving};
 use crate::takeover::{Asked, ReadFirst, read_first};
 
 /// How long a client may take to read what was sent before its connection is closed.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to end a closed connection. If the front ended it earlier, the client could lose bytes: a
 /// socket that is closed with unread input discards its sent bytes.
-const FAREWELL: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The largest packet that may open a connection, in bytes.
 pub(crate) const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
@@ -111,7 +111,7 @@ pub(crate) async fn serve(
     } = admission;
     let (outbox, outgoing, closed) = outboxes.open(bounds.outbox_bytes_max);
     let (ask, asked) = Asked::new();
-    engine.say(conn, Said::Opened { outbox, ask, place });
+    engine.send(conn, Report::Opened { outbox, ask, place });
 
     let mut ending = Ending::Normal;
     let sent = {
@@ -130,27 +130,27 @@ pub(crate) async fn serve(
             sent = &mut writing => {
                 if sent.is_err() {
                     // Bytes from before the end of the connection are still decoded, because a DISCONNECT may be among them.
-                    let _ = timeout(FAREWELL, &mut reading).await;
+                    let _ = timeout(CLOSE_TIMEOUT, &mut reading).await;
                 }
                 sent
             }
             end = &mut reading => {
                 ending = end;
                 // Answers to the last packets are still sent, because the client may still read.
-                within(LAST_WORDS, &mut writing).await
+                within(FLUSH_TIMEOUT, &mut writing).await
             }
             _ = closed => {
                 // Later packets of this client have no effect, so no other connection waits for them.
                 drop(reading);
-                within(LAST_WORDS, &mut writing).await
+                within(FLUSH_TIMEOUT, &mut writing).await
             }
         }
     };
     // If the broker closed the connection, it ignores this.
-    engine.say(conn, Said::Gone);
-    if sent.is_ok() && within(FAREWELL, sink.finish(ending)).await.is_ok() {
+    engine.send(conn, Report::Gone);
+    if sent.is_ok() && within(CLOSE_TIMEOUT, sink.finish(ending)).await.is_ok() {
         // The result does not matter: the client has ended it, or the time is over.
-        let _ = timeout(FAREWELL, drain(&mut source, &receiving)).await;
+        let _ = timeout(CLOSE_TIMEOUT, drain(&mut source, &receiving)).await;
     }
 }
 
@@ -206,7 +206,7 @@ async fn read(
                     return Ending::Normal;
                 };
                 let room = budget.complete(bytes).await;
-                engine.say(conn, Said::Packets(Batch::new(packets, credit, room)));
+                engine.send(conn, Report::Packets(Batch::new(packets, credit, room)));
             }
             match decoded {
                 Ok(true) => {}
@@ -215,7 +215,7 @@ async fn read(
                     break;
                 }
                 Err(error) => {
-                    engine.say(conn, Said::Malformed(error));
+                    engine.send(conn, Report::Malformed(error));
                     hand_in(conn, asked.end(), engine);
                     return Ending::Normal;
                 }
@@ -223,11 +223,11 @@ async fn read(
         }
         hand_in(conn, asked.handed_in(count), engine);
     };
-    engine.say(
+    engine.send(
         conn,
         match ending {
-            Ending::Normal | Ending::NotBinary | Ending::NotAllowed => Said::Gone,
-            Ending::NoRoom => Said::NoRoom,
+            Ending::Normal | Ending::NotBinary | Ending::NotAllowed => Report::Gone,
+            Ending::NoRoom => Report::NoRoom,
         },
     );
     // A reconnecting client also waits for the end of this connection.
@@ -247,7 +247,7 @@ impl Drop for KeepsNothing<'_> {
 /// Answers requests after all packets that were handed in before.
 fn hand_in(conn: ConnId, done: Vec<ReadFirst>, engine: &ToEngine) {
     if !done.is_empty() {
-        engine.say(conn, Said::HandedIn(done));
+        engine.send(conn, Report::HandedIn(done));
     }
 }
 
@@ -263,7 +263,7 @@ async fn let_the_other_be_read(
     {
         let (request, answer) = read_first();
         let client_id = connect.client_id.as_str().into();
-        engine.say(conn, Said::Arriving(client_id, request));
+        engine.send(conn, Report::Arriving(client_id, request));
         answer.within(bounds.takeover_wait).await;
     }
 }
@@ -282,7 +282,7 @@ async fn write(
             while let Some(part) = first_part(&mut rest) {
                 sink.write(part).await?;
                 if outgoing.written(part) {
-                    engine.say(conn, Said::HasRoom);
+                    engine.send(conn, Report::HasRoom);
                 }
             }
             batch.clear();

@@ -28,7 +28,7 @@ const LOOK_PAUSE_MS: u64 = 100;
 
 /// A report of a connection to the engine.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Report {
     /// It is open; the broker's packets go to the outbox.
     Opened {
         outbox: Outbox,
@@ -53,19 +53,19 @@ pub(crate) enum Said {
 
 /// A connection's sender of reports to the broker.
 #[derive(Clone, Debug)]
-pub(crate) struct ToEngine(mpsc::UnboundedSender<(ConnId, Said)>);
+pub(crate) struct ToEngine(mpsc::UnboundedSender<(ConnId, Report)>);
 
 impl ToEngine {
     /// Never waits: each batch of packets needs a credit, so few reports of a connection are in transit. Reports after the
     /// broker's end are dropped.
-    pub(crate) fn say(&self, conn: ConnId, said: Said) {
-        let _ = self.0.send((conn, said));
+    pub(crate) fn send(&self, conn: ConnId, report: Report) {
+        let _ = self.0.send((conn, report));
     }
 }
 
 /// The engine's side of a connection.
 #[derive(Debug)]
-struct Link {
+struct Connection {
     outbox: Outbox,
     version: ProtocolVersion,
     /// Whether its client accepts packets of any size.
@@ -83,9 +83,9 @@ struct Link {
 pub(crate) struct Engine {
     broker: Broker,
     clock: Clock,
-    inbox: mpsc::UnboundedReceiver<(ConnId, Said)>,
+    inbox: mpsc::UnboundedReceiver<(ConnId, Report)>,
     intake: Intake,
-    links: HashMap<ConnId, Link>,
+    connections: HashMap<ConnId, Connection>,
     holders: Holders,
     /// Connections that have become congested, for the next report to the broker.
     congested: Vec<ConnId>,
@@ -111,7 +111,7 @@ impl Engine {
             clock: Clock::start(),
             inbox,
             intake: Intake::new(turn_work_max),
-            links: HashMap::new(),
+            connections: HashMap::new(),
             holders: Holders::default(),
             congested: Vec::new(),
             outboxes,
@@ -143,7 +143,7 @@ impl Engine {
                     _ = &mut end => break,
                     // Packets come before timeouts, so that a busy broker closes no client that has sent in time.
                     report = self.inbox.recv() => match report {
-                        Some((conn, said)) => self.take_in(conn, said, &mut out),
+                        Some((conn, report)) => self.take_in(conn, report, &mut out),
                         None => return,
                     },
                     () = time_is_up => {}
@@ -161,7 +161,7 @@ impl Engine {
             self.turn(&mut out);
         }
         self.handle(Input::Shutdown, &mut out);
-        self.links.clear();
+        self.connections.clear();
         self.intake = Intake::new(1);
         while self.inbox.recv().await.is_some() {}
     }
@@ -231,16 +231,16 @@ impl Engine {
     fn take_in_all(&mut self, out: &mut Vec<Output>) {
         // Only the present ones, because others may report endlessly.
         for _ in 0..self.inbox.len() {
-            if let Ok((conn, said)) = self.inbox.try_recv() {
-                self.take_in(conn, said, out);
+            if let Ok((conn, report)) = self.inbox.try_recv() {
+                self.take_in(conn, report, out);
             }
         }
     }
 
-    fn take_in(&mut self, conn: ConnId, said: Said, out: &mut Vec<Output>) {
-        match said {
-            Said::Opened { outbox, ask, place } => {
-                let link = Link {
+    fn take_in(&mut self, conn: ConnId, report: Report, out: &mut Vec<Output>) {
+        match report {
+            Report::Opened { outbox, ask, place } => {
+                let connection = Connection {
                     outbox,
                     version: ProtocolVersion::default(),
                     takes_reasons: false,
@@ -248,22 +248,22 @@ impl Engine {
                     place: Some(place),
                     client_id: None,
                 };
-                self.links.insert(conn, link);
+                self.connections.insert(conn, connection);
                 self.handle(Input::Opened(conn), out);
             }
-            Said::Arriving(client_id, request) => self.arrive(conn, client_id, &request),
-            Said::Packets(batch) => self.wait(conn, Waiting::Packets(batch)),
-            Said::Malformed(error) => self.wait(conn, Waiting::Malformed(error)),
-            Said::HasRoom => self.wait(conn, Waiting::HasRoom),
-            Said::HandedIn(requests) => self.wait(conn, Waiting::ReadFirst(requests)),
-            Said::Gone => self.wait(conn, Waiting::End(End::Gone)),
-            Said::NoRoom => self.wait(conn, Waiting::End(End::NoRoom)),
+            Report::Arriving(client_id, request) => self.arrive(conn, client_id, &request),
+            Report::Packets(batch) => self.wait(conn, Waiting::Packets(batch)),
+            Report::Malformed(error) => self.wait(conn, Waiting::Malformed(error)),
+            Report::HasRoom => self.wait(conn, Waiting::HasRoom),
+            Report::HandedIn(requests) => self.wait(conn, Waiting::ReadFirst(requests)),
+            Report::Gone => self.wait(conn, Waiting::End(End::Gone)),
+            Report::NoRoom => self.wait(conn, Waiting::End(End::NoRoom)),
         }
     }
 
     /// Puts a report into the queue of its connection. The broker has no use for reports of a connection that is closed.
     fn wait(&mut self, conn: ConnId, waiting: Waiting) {
-        if self.links.contains_key(&conn) {
+        if self.connections.contains_key(&conn) {
             self.intake.push(conn, waiting);
         }
     }
@@ -289,8 +289,8 @@ impl Engine {
                 }
                 Some(Waiting::HasRoom) => {
                     // If it is congested again, it reports again.
-                    let link = self.links.get(&conn);
-                    if link.is_some_and(|link| !link.outbox.is_congested()) {
+                    let connection = self.connections.get(&conn);
+                    if connection.is_some_and(|connection| !connection.outbox.is_congested()) {
                         self.handle(Input::Congested(conn, false), out);
                     }
                 }
@@ -300,17 +300,19 @@ impl Engine {
             queue.pop_front();
         }
         // The broker may have closed it.
-        if self.links.contains_key(&conn) {
+        if self.connections.contains_key(&conn) {
             self.intake.put_back(conn, queue);
         }
     }
 
     fn on_packet(&mut self, conn: ConnId, packet: Packet, out: &mut Vec<Output>) {
-        if let (Packet::Connect(connect), Some(link)) = (&packet, self.links.get_mut(&conn)) {
-            link.version = ProtocolVersion::of(connect);
+        if let (Packet::Connect(connect), Some(connection)) =
+            (&packet, self.connections.get_mut(&conn))
+        {
+            connection.version = ProtocolVersion::of(connect);
             // A client with a limit gets the reason code alone, which always fits.
-            link.takes_reasons = connect.properties.get_maximum_packet_size().is_none();
-            if let Some(place) = &mut link.place {
+            connection.takes_reasons = connect.properties.get_maximum_packet_size().is_none();
+            if let Some(place) = &mut connection.place {
                 place.has_sent_connect();
             }
         }
@@ -321,14 +323,14 @@ impl Engine {
     fn refuse(&mut self, conn: ConnId) {
         eprintln!("Connection {} is closed: {NO_ROOM}.", conn.0);
         // Before CONNACK a server sends no DISCONNECT, and before MQTT 5.0 it has none.
-        let Some(link) = self.links.get(&conn) else {
+        let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        if link.place.is_some() || link.version != ProtocolVersion::V5 {
+        if connection.place.is_some() || connection.version != ProtocolVersion::V5 {
             return;
         }
         let mut disconnect = DisconnectPacket::new(ReasonCode::QuotaExceeded);
-        if link.takes_reasons {
+        if connection.takes_reasons {
             disconnect = disconnect.with_reason_string(NO_ROOM.to_owned());
         }
         let packet = Packet::Disconnect(disconnect);
@@ -337,14 +339,14 @@ impl Engine {
 
     /// Asks the connections with a client's identifier to read their arrived bytes before that client connects.
     fn arrive(&mut self, conn: ConnId, client_id: Arc<str>, request: &ReadFirst) {
-        let Some(link) = self.links.get_mut(&conn) else {
+        let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
-        link.client_id = Some(Arc::clone(&client_id));
+        connection.client_id = Some(Arc::clone(&client_id));
         for other in self.holders.arriving(client_id, conn) {
-            if let Some(link) = self.links.get(&other)
+            if let Some(connection) = self.connections.get(&other)
                 // An ending connection reads nothing more, but its last reports may wait.
-                && let Err(unsent) = link.ask.send(request.clone())
+                && let Err(unsent) = connection.ask.send(request.clone())
             {
                 self.intake.push(other, Waiting::ReadFirst(vec![unsent.0]));
             }
@@ -373,8 +375,8 @@ impl Engine {
     /// Sends nothing more to a connection and drops its waiting reports.
     fn forget(&mut self, conn: ConnId) {
         self.intake.forget(conn);
-        if let Some(link) = self.links.remove(&conn)
-            && let Some(client_id) = link.client_id
+        if let Some(connection) = self.connections.remove(&conn)
+            && let Some(client_id) = connection.client_id
         {
             self.holders.gone(&client_id, conn);
         }
@@ -382,9 +384,9 @@ impl Engine {
 
     /// The client of a connection was accepted.
     fn accepted(&mut self, conn: ConnId, client_id: &Arc<str>) {
-        if let Some(link) = self.links.get_mut(&conn) {
-            link.place = None;
-            link.client_id = Some(Arc::clone(client_id));
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.place = None;
+            connection.client_id = Some(Arc::clone(client_id));
             self.holders.accepted(Arc::clone(client_id), conn);
         }
     }
@@ -425,10 +427,10 @@ impl Engine {
         conn: ConnId,
         encode: impl FnOnce(ProtocolVersion) -> Result<Encoded, EncodeError>,
     ) {
-        let Some(link) = self.links.get(&conn) else {
+        let Some(connection) = self.connections.get(&conn) else {
             return;
         };
-        let encoded = match encode(link.version) {
+        let encoded = match encode(connection.version) {
             Ok(encoded) => encoded,
             Err(error) => {
                 eprintln!("A packet to connection {} was not sent: {error}.", conn.0);
@@ -436,7 +438,7 @@ impl Engine {
             }
         };
         let may_be_lost = encoded.may_be_lost();
-        match link.outbox.push(encoded) {
+        match connection.outbox.push(encoded) {
             Ok(Pushed::Waits) => {}
             Ok(Pushed::Congested) => self.congested.push(conn),
             // The broker learns of a congestion after the present outputs.
@@ -521,7 +523,7 @@ mod tests {
                 .take(Ipv4Addr::LOCALHOST.into())
                 .now_or_never()
                 .unwrap();
-            self.say(conn, Said::Opened { outbox, ask, place });
+            self.send(conn, Report::Opened { outbox, ask, place });
             Client {
                 conn,
                 outgoing,
@@ -545,8 +547,8 @@ mod tests {
             client
         }
 
-        fn say(&self, conn: ConnId, said: Said) {
-            self.to_engine.say(conn, said);
+        fn send(&self, conn: ConnId, report: Report) {
+            self.to_engine.send(conn, report);
         }
 
         fn packets(&self, client: &Client, bytes: &[u8]) {
@@ -558,9 +560,9 @@ mod tests {
                 packets.push(packet);
             }
             let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-            self.say(
+            self.send(
                 client.conn,
-                Said::Packets(Batch::new(packets, credit, None)),
+                Report::Packets(Batch::new(packets, credit, None)),
             );
         }
     }
@@ -642,10 +644,10 @@ mod tests {
         world.turn_until_idle();
         let mut other = world.connect();
         for client in &ending {
-            world.say(client.conn, Said::Gone);
+            world.send(client.conn, Report::Gone);
         }
         world.packets(&other, PINGREQ);
-        let mut links = world.engine.links.len();
+        let mut connections = world.engine.connections.len();
         world.turn();
         assert_eq!(
             other.received(),
@@ -654,10 +656,10 @@ mod tests {
         );
         while !world.engine.intake.is_empty() {
             world.turn();
-            links -= ENDS_AT_ONCE;
-            assert_eq!(world.engine.links.len(), links - ENDS_AT_ONCE);
+            connections -= ENDS_AT_ONCE;
+            assert_eq!(world.engine.connections.len(), connections - ENDS_AT_ONCE);
         }
-        assert_eq!(world.engine.links.len(), 1);
+        assert_eq!(world.engine.connections.len(), 1);
     }
 
     #[test]
@@ -667,13 +669,13 @@ mod tests {
         let flooder = world.connect();
         world.packets(&flooder, &PINGREQ.repeat(2 * WORK));
         for client in &ending {
-            world.say(client.conn, Said::Gone);
+            world.send(client.conn, Report::Gone);
         }
         for _ in 0..3 {
-            assert!(world.engine.links.len() > 1);
+            assert!(world.engine.connections.len() > 1);
             world.turn();
         }
-        assert_eq!(world.engine.links.len(), 1);
+        assert_eq!(world.engine.connections.len(), 1);
     }
 
     #[test]
@@ -684,13 +686,13 @@ mod tests {
         let new = world.open();
         world.packets(&old, &PUBLISH.repeat(WORK));
         let (request, mut answer) = read_first();
-        world.say(old.conn, Said::Gone);
-        world.say(old.conn, Said::HandedIn(vec![request]));
+        world.send(old.conn, Report::Gone);
+        world.send(old.conn, Report::HandedIn(vec![request]));
         world.turn();
         assert!(!answer.is_there());
         let mut messages = receiver.received().len();
         assert!(messages < WORK);
-        while world.engine.links.contains_key(&old.conn) {
+        while world.engine.connections.contains_key(&old.conn) {
             assert!(!answer.is_there());
             world.turn();
         }
@@ -711,7 +713,7 @@ mod tests {
         drop(old.asked.end());
         let (request, mut answer) = read_first();
         let client_id = Arc::from(format!("{}", char::from(connect(old.conn.0)[15])).as_str());
-        world.say(new.conn, Said::Arriving(client_id, request));
+        world.send(new.conn, Report::Arriving(client_id, request));
         let mut turns = 0;
         loop {
             world.turn();
@@ -745,11 +747,11 @@ mod tests {
             client.received().is_empty(),
             "the slice ended before its row"
         );
-        assert!(world.engine.links.contains_key(&silent.conn));
+        assert!(world.engine.connections.contains_key(&silent.conn));
         world.turn();
         world.turn();
         assert_eq!(client.received(), [0x20]);
-        assert!(!world.engine.links.contains_key(&silent.conn));
+        assert!(!world.engine.connections.contains_key(&silent.conn));
         assert!(!world.engine.intake.is_empty(), "the flood has ended early");
     }
 
@@ -762,8 +764,8 @@ mod tests {
         // A second CONNECT closes the connection.
         world.packets(&client, &connect(client.conn.0).repeat(2));
         let batch = Batch::new(vec![Packet::PingReq], credit, None);
-        world.say(client.conn, Said::Packets(batch));
-        world.say(client.conn, Said::Gone);
+        world.send(client.conn, Report::Packets(batch));
+        world.send(client.conn, Report::Gone);
         world.turn();
         assert!(world.engine.intake.is_empty());
         assert_eq!(credits.available_permits(), 1);

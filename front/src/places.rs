@@ -226,12 +226,12 @@ mod tests {
     const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
     /// Places, and a clock that advances by [`KEPT`] with each newcomer.
-    struct Door {
+    struct Fixture {
         places: Places,
         now: Instant,
     }
 
-    impl Door {
+    impl Fixture {
         fn new(max: usize) -> Self {
             Self {
                 places: Places::new(max),
@@ -251,25 +251,25 @@ mod tests {
 
     #[test]
     fn a_new_connection_takes_the_place_of_the_oldest_one_without_connect() {
-        let mut door = Door::new(3);
-        let mut all: Vec<_> = (0..3).map(|_| door.take(HERE)).collect();
+        let mut fixture = Fixture::new(3);
+        let mut all: Vec<_> = (0..3).map(|_| fixture.take(HERE)).collect();
         all[0].0.has_sent_connect();
         assert!(!all.iter_mut().any(is_lost));
-        all.push(door.take(HERE));
+        all.push(fixture.take(HERE));
         assert!(is_lost(&mut all[1]));
-        all.push(door.take(HERE));
+        all.push(fixture.take(HERE));
         assert!(is_lost(&mut all[2]));
         all[3].0.has_sent_connect();
         all[4].0.has_sent_connect();
-        all.push(door.take(HERE));
+        all.push(fixture.take(HERE));
         assert!(is_lost(&mut all[0]), "all have sent their CONNECT");
     }
 
     #[test]
     fn a_connection_has_time_to_send_its_connect() {
-        let door = Door::new(2);
-        let begin = door.now;
-        let take = |now| door.places.try_take(HERE, now);
+        let fixture = Fixture::new(2);
+        let begin = fixture.now;
+        let take = |now| fixture.places.try_take(HERE, now);
         let mut first = take(begin).unwrap();
         let second = take(begin + KEPT / 2).unwrap();
         assert_eq!(take(begin + KEPT / 2).unwrap_err(), begin + KEPT);
@@ -298,42 +298,42 @@ mod tests {
 
     #[test]
     fn the_address_with_the_most_places_loses_one() {
-        let mut door = Door::new(3);
-        let mut first = door.take(THERE);
-        let mut many = vec![door.take(HERE), door.take(HERE)];
+        let mut fixture = Fixture::new(3);
+        let mut first = fixture.take(THERE);
+        let mut many = vec![fixture.take(HERE), fixture.take(HERE)];
         many[0].0.has_sent_connect();
         many[1].0.has_sent_connect();
         for round in 0..10 {
-            many.push(door.take(HERE));
+            many.push(fixture.take(HERE));
             assert!(!is_lost(&mut first), "round {round}");
         }
-        many.push(door.take(THERE));
+        many.push(fixture.take(THERE));
         assert!(!is_lost(&mut first));
-        assert_eq!(door.places.taken().count, 3);
+        assert_eq!(fixture.places.taken().count, 3);
     }
 
     #[test]
     fn a_returned_place_is_free() {
-        let mut door = Door::new(1);
-        let (place, mut lost) = door.take(HERE);
+        let mut fixture = Fixture::new(1);
+        let (place, mut lost) = fixture.take(HERE);
         drop(place);
-        let mut next = door.take(HERE);
+        let mut next = fixture.take(HERE);
         assert!(lost.0.try_recv().is_err());
         assert!(!is_lost(&mut next));
         drop(next);
-        let taken = door.places.taken();
+        let taken = fixture.places.taken();
         assert!(taken.count == 0 && taken.by_address.is_empty() && taken.counts.is_empty());
     }
 
     #[test]
     fn a_lost_place_is_not_returned_twice() {
-        let mut door = Door::new(1);
-        let mut first = door.take(HERE);
-        let mut second = door.take(HERE);
+        let mut fixture = Fixture::new(1);
+        let mut first = fixture.take(HERE);
+        let mut second = fixture.take(HERE);
         assert!(is_lost(&mut first));
         first.0.has_sent_connect();
         drop(first);
         assert!(!is_lost(&mut second));
-        assert_eq!(door.places.taken().count, 1);
+        assert_eq!(fixture.places.taken().count, 1);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::args::Serve;
 use crate::config::Config;
 use crate::connection::{Admission, Bounds, Sink, Source, serve};
-use crate::engine::{Engine, Said, ToEngine};
+use crate::engine::{Engine, Report, ToEngine};
 use crate::error::Error;
 use crate::outbox::Outboxes;
 use crate::places::{Place, PlaceLost, Places};
@@ -28,7 +28,7 @@ use crate::{tcp, websocket};
 const TCP: &str = "MQTT over TCP";
 const WEBSOCKET: &str = "MQTT over WebSocket";
 /// How long connections may take to end after Ctrl+C.
-const FAREWELL: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// The pause after a failed accept, which happens with too many connections.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -77,7 +77,7 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
     let (end, ended) = oneshot::channel();
     let engine = tokio::spawn(engine.run(ended));
 
-    let door = Door {
+    let acceptor = Acceptor {
         to_engine,
         bounds: config.bounds(),
         handshake_time: config.connect_timeout(),
@@ -91,15 +91,15 @@ async fn serve_until_asked_to_end(options: &Serve, config: &Config) -> Result<()
         if let Ok(address) = listener.local_addr() {
             println!("{what} on {address}");
         }
-        accepting.spawn(door.clone().accept(what, listener));
+        accepting.spawn(acceptor.clone().accept(what, listener));
     }
-    drop(door);
+    drop(acceptor);
 
     asked_to_end.await;
     accepting.shutdown().await;
     drop(end);
     // The result does not matter: all have ended, or the time is over.
-    let _ = timeout(FAREWELL, engine).await;
+    let _ = timeout(SHUTDOWN_TIMEOUT, engine).await;
     Ok(())
 }
 
@@ -124,7 +124,7 @@ async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Er
 
 /// Accepts connections.
 #[derive(Clone, Debug)]
-struct Door {
+struct Acceptor {
     to_engine: ToEngine,
     bounds: Bounds,
     handshake_time: Duration,
@@ -135,7 +135,7 @@ struct Door {
     next: Arc<AtomicU64>,
 }
 
-impl Door {
+impl Acceptor {
     async fn accept(self, what: &'static str, listener: TcpListener) {
         loop {
             match listener.accept().await {
@@ -167,7 +167,7 @@ impl Door {
         };
         tokio::select! {
             () = serving => {}
-            () = lost.wait() => to_engine.say(conn, Said::Gone),
+            () = lost.wait() => to_engine.send(conn, Report::Gone),
         }
     }
 

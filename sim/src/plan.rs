@@ -254,7 +254,7 @@ fn weights(prng: &mut Prng, is_rough: bool) -> Vec<(Fault, u64)> {
         (Fault::Garbage, 4),
         (Fault::Replay, 1),
         (Fault::Overtake, 1),
-        (Fault::Slander, 1),
+        (Fault::ForgedReport, 1),
         (Fault::NeedlessTimeout, 3),
     ] {
         draw(fault, weight, 400);

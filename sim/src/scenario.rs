@@ -62,7 +62,7 @@ faults! {
     /// Each message to a tab takes seconds.
     Delay = "delay",
     /// Another script makes a false statement about a tab.
-    Slander = "slander",
+    ForgedReport = "forged-report",
     /// A tab gets a timeout that it did not request.
     NeedlessTimeout = "needless-timeout",
     /// The disk is full for a while.

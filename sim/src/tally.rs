@@ -59,7 +59,7 @@ tally! {
     /// Messages of unknown tabs.
     messages_of_unknown_tabs,
     /// False statements that a broker is none, or that a lane is closed.
-    slanders,
+    forged_reports,
     /// False goodbyes for living tabs.
     false_goodbyes,
     /// False terms claimed in a broker's name.

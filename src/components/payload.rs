@@ -389,13 +389,13 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
         (before.payload.len(), after.payload.len()),
         compared.borrow(),
     );
-    let said = |words: &str| html! { <p class="empty" data-testid="diff">{ words }</p> };
+    let note = |words: &str| html! { <p class="empty" data-testid="diff">{ words }</p> };
     let diff = match diff.as_ref().map(|it| &it.2) {
         None => return Html::default(),
-        Some(Diff::Identical) if *is_previous => return said(labels::payload::IDENTICAL),
-        Some(Diff::Identical) => return said(labels::payload::IDENTICAL_TO_EARLIER),
+        Some(Diff::Identical) if *is_previous => return note(labels::payload::IDENTICAL),
+        Some(Diff::Identical) => return note(labels::payload::IDENTICAL_TO_EARLIER),
         Some(Diff::TooLarge(at)) => {
-            return said(&labels::payload::too_large_to_compare(
+            return note(&labels::payload::too_large_to_compare(
                 sizes.0, sizes.1, *at,
             ));
         }
@@ -403,7 +403,7 @@ fn DiffLines(props: &DiffLinesProps) -> Html {
     };
     if diff.rows().is_empty() {
         let percent = diff.percent(&before.payload, &after.payload);
-        return said(&labels::payload::comparing(percent));
+        return note(&labels::payload::comparing(percent));
     }
     let summary = match diff.is_same_values() {
         true => labels::payload::SAME_VALUES.to_owned(),

@@ -9,7 +9,7 @@ use crate::labels;
 use crate::state::share_url::{DRAFT_BYTES_MAX, Draft, ShareUrl};
 
 /// How long the result of copying is shown, in milliseconds.
-const SAID_MS: u32 = 6_000;
+const NOTICE_MS: u32 = 6_000;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct ShareProps {
@@ -20,15 +20,15 @@ pub(super) struct ShareProps {
 
 #[component]
 pub(super) fn Share(props: &ShareProps) -> Html {
-    let said = use_state(|| None::<String>);
+    let notice = use_state(|| None::<String>);
     let copy = {
-        let (said, share_url, left_out) = (
-            said.setter(),
+        let (notice, share_url, left_out) = (
+            notice.setter(),
             props.share_url.clone(),
             props.left_out.clone(),
         );
         Callback::from(move |_: MouseEvent| {
-            let (said, mut left_out) = (said.clone(), left_out.clone());
+            let (notice, mut left_out) = (notice.clone(), left_out.clone());
             let (draft, is_cut) = draft();
             left_out.extend(is_cut);
             let share_url = ShareUrl {
@@ -41,13 +41,15 @@ pub(super) fn Share(props: &ShareProps) -> Html {
                     true => labels::left_out_of_link(&left_out),
                     false => labels::payload::copied(false).to_owned(),
                 };
-                said.set(Some(sentence));
+                notice.set(Some(sentence));
             });
         })
     };
     {
-        let said = said.clone();
-        time::use_interval(said.is_some().then_some(SAID_MS), move || said.set(None));
+        let notice = notice.clone();
+        time::use_interval(notice.is_some().then_some(NOTICE_MS), move || {
+            notice.set(None)
+        });
     }
     html! {
         <div class="share">
@@ -62,7 +64,7 @@ pub(super) fn Share(props: &ShareProps) -> Html {
                 <span class="share-word">{ labels::share_button::COPY }{ " " }</span>
                 { labels::share_button::LINK }
             </button>
-            <span class="share-said" role="status" data-testid="share-said">{ (*said).clone() }</span>
+            <span class="share-notice" role="status" data-testid="share-notice">{ (*notice).clone() }</span>
         </div>
     }
 }

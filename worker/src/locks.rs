@@ -42,7 +42,7 @@ pub(crate) enum RequestState {
 pub(crate) struct Locks {
     channel: ChannelName,
     tab_id: TabId,
-    tell: Rc<dyn Fn(LockEvent)>,
+    on_event: Rc<dyn Fn(LockEvent)>,
     requests: Map<Lock, LockHandle>,
 }
 
@@ -62,7 +62,7 @@ impl Locks {
         Self {
             channel,
             tab_id,
-            tell: Rc::new(on_event),
+            on_event: Rc::new(on_event),
             requests: Map::new(),
         }
     }
@@ -109,9 +109,9 @@ impl Locks {
     }
 
     fn request(&mut self, lock: Lock, mode: LockMode) -> Result<(), JsValue> {
-        let tell = Rc::clone(&self.tell);
+        let on_event = Rc::clone(&self.on_event);
         let on_outcome = move |outcome| {
-            tell(match outcome {
+            on_event(match outcome {
                 Outcome::Granted => LockEvent::Granted(lock),
                 Outcome::Lost => LockEvent::Lost(lock),
                 Outcome::Refused => LockEvent::NotSupported(lock),
@@ -143,7 +143,7 @@ impl Locks {
                 IndexedDbLock::acquire(self.database(lock), on_outcome)
             }
             (LockMode::IfFree | LockMode::Steal, _) => {
-                (self.tell)(LockEvent::NotSupported(lock));
+                (self.on_event)(LockEvent::NotSupported(lock));
                 return Ok(());
             }
         };
@@ -154,7 +154,7 @@ impl Locks {
         let (asked, done) = match asked {
             Ok(asked) => (asked, Ok(())),
             Err(error) => {
-                (self.tell)(LockEvent::NotSupported(lock));
+                (self.on_event)(LockEvent::NotSupported(lock));
                 (LockHandle::Refused, Err(error))
             }
         };
@@ -208,12 +208,12 @@ mod tests {
     const TABS: [TabId; 2] = [TabId::from_entropy(1), TabId::from_entropy(2)];
 
     fn locks_of(tab_id: TabId, channel: &str) -> (Locks, Received<LockEvent>) {
-        let told = Received::new();
+        let received = Received::new();
         let channel = ChannelName::parse(channel).unwrap();
-        (Locks::new(channel, tab_id, told.sink()), told)
+        (Locks::new(channel, tab_id, received.sink()), received)
     }
 
-    async fn granted((locks, told): &mut (Locks, Received<LockEvent>), request: LockRequest) {
+    async fn granted((locks, received): &mut (Locks, Received<LockEvent>), request: LockRequest) {
         let lock = match request {
             LockRequest::Acquire(lock)
             | LockRequest::AcquireIfFree(lock)
@@ -221,7 +221,7 @@ mod tests {
             | LockRequest::Release(lock) => lock,
         };
         locks.handle(request).unwrap();
-        let event = told.next().await;
+        let event = received.next().await;
         assert_eq!(event, LockEvent::Granted(lock));
         assert!(locks.is_current(event));
     }
@@ -300,14 +300,14 @@ mod tests {
         let mut own = locks_of(TABS[0], "test-behind");
         granted(&mut own, LockRequest::Acquire(lock)).await;
         let mut others = [TABS[1], THIRD].map(|tab| locks_of(tab, "test-behind"));
-        for (locks, told) in &mut others {
+        for (locks, received) in &mut others {
             locks.handle(LockRequest::Acquire(lock)).unwrap();
-            told.nothing().await;
+            received.nothing().await;
         }
         own.0.handle(LockRequest::Release(lock)).unwrap();
         // The first has it and keeps it, as one that stands still would.
-        for (locks, told) in &mut others {
-            let event = told.next().await;
+        for (locks, received) in &mut others {
+            let event = received.next().await;
             assert_eq!(event, LockEvent::Granted(lock));
             assert!(locks.is_current(event));
         }
@@ -353,12 +353,12 @@ mod tests {
     async fn without_both_apis_no_lock_is_supported_and_the_reason_is_reported() {
         let _locks = without_web_locks();
         let _databases = Lacking::new(js_sys::global(), "indexedDB");
-        let (mut locks, told) = locks_of(TABS[0], "test-neither");
+        let (mut locks, received) = locks_of(TABS[0], "test-neither");
         let error = locks
             .handle(LockRequest::Acquire(Lock::Broker))
             .unwrap_err();
         assert!(error.as_string().unwrap().contains("neither"), "{error:?}");
-        let event = told.next().await;
+        let event = received.next().await;
         assert_eq!(event, LockEvent::NotSupported(Lock::Broker));
         assert!(locks.is_current(event));
         // It can be requested again.
@@ -380,10 +380,10 @@ mod tests {
                     Lacking::instead(js_sys::global(), "indexedDB", &databases),
                 ],
             };
-            let (mut locks, told) = locks_of(TABS[0], "test-refused");
+            let (mut locks, received) = locks_of(TABS[0], "test-refused");
             for _ in 0..2 {
                 locks.handle(LockRequest::Acquire(Lock::Broker)).unwrap();
-                let event = told.next().await;
+                let event = received.next().await;
                 assert_eq!(event, LockEvent::NotSupported(Lock::Broker), "{lacking}");
                 assert!(locks.is_current(event));
             }

@@ -122,14 +122,14 @@ proptest! {
 
 /// The inputs of both brokers.
 #[derive(Clone, Debug)]
-enum Told {
+enum Call {
     Opened(ConnId, Origin),
     Packet(ConnId, Packet),
     Gone(ConnId),
     Timeout,
 }
 
-impl Told {
+impl Call {
     fn input(&self) -> Input {
         match self.clone() {
             Self::Opened(conn, origin) => Input::OpenedBy(conn, origin),
@@ -161,10 +161,10 @@ impl Script {
         }
     }
 
-    fn told(&mut self, step: &Step) -> Vec<Told> {
+    fn calls(&mut self, step: &Step) -> Vec<Call> {
         self.now = self.now.plus_ms(7);
         let of = |packet: Packet, conn: Option<ConnId>| {
-            conn.map(|conn| Told::Packet(conn, packet))
+            conn.map(|conn| Call::Packet(conn, packet))
                 .into_iter()
                 .collect()
         };
@@ -175,13 +175,13 @@ impl Script {
                 self.conns[who] = Some(conn);
                 self.answers[who].clear();
                 vec![
-                    Told::Opened(conn, Origin(who as u64 / 2)),
-                    Told::Packet(conn, connect(step).packet()),
+                    Call::Opened(conn, Origin(who as u64 / 2)),
+                    Call::Packet(conn, connect(step).packet()),
                 ]
             }
             Step::Lose { who } => {
                 let conn = self.conns[who].take();
-                conn.map(Told::Gone).into_iter().collect()
+                conn.map(Call::Gone).into_iter().collect()
             }
             Step::Leave { who } => {
                 let conn = self.conns[who].take();
@@ -225,7 +225,7 @@ impl Script {
             },
             Step::Wait { ms } => {
                 self.now = self.now.plus_ms(ms);
-                vec![Told::Timeout]
+                vec![Call::Timeout]
             }
             Step::Commit => Vec::new(),
         }
@@ -350,17 +350,17 @@ impl Pair {
             self.durable.handle(self.script.now, committed, &mut out);
             return self.settle(whole(out));
         }
-        for told in self.script.told(step) {
-            self.tell(&told);
+        for call in self.script.calls(step) {
+            self.call(&call);
         }
     }
 
-    fn tell(&mut self, told: &Told) {
+    fn call(&mut self, call: &Call) {
         let now = self.script.now;
         let (mut out, mut expected) = (Vec::new(), Vec::new());
-        self.durable.handle(now, told.input(), &mut out);
-        self.plain.handle(now, told.input(), &mut expected);
-        if let Told::Gone(conn) = told {
+        self.durable.handle(now, call.input(), &mut out);
+        self.plain.handle(now, call.input(), &mut expected);
+        if let Call::Gone(conn) = call {
             self.owed.remove(conn);
         }
         let [out, expected] = [out, expected].map(whole);
@@ -440,13 +440,13 @@ fn check_behave_alike(mut a: Broker, mut b: Broker, steps: &[Step], now: Time) {
         .iter()
         .filter(|step| !matches!(step, Step::Wait { ms: 30_000.. }));
     for step in steps {
-        for told in script.told(step) {
+        for call in script.calls(step) {
             let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
-            a.handle(script.now, told.input(), &mut of_a);
-            b.handle(script.now, told.input(), &mut of_b);
+            a.handle(script.now, call.input(), &mut of_a);
+            b.handle(script.now, call.input(), &mut of_b);
             let [of_a, of_b] = [of_a, of_b].map(whole);
             of_a.iter().for_each(|output| script.sees(output));
-            assert_eq!(by_connection(&of_a), by_connection(&of_b), "after {told:?}");
+            assert_eq!(by_connection(&of_a), by_connection(&of_b), "after {call:?}");
         }
     }
 }

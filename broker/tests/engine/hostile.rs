@@ -329,7 +329,7 @@ fn user_properties_count_against_the_limit_of_retained_bytes() {
 #[test]
 fn too_many_properties_or_filters_are_refused_by_the_decoder() {
     let filters = [0, 1, b'#', 0].repeat(20_001);
-    for (bytes, said) in [
+    for (bytes, message) in [
         (
             raw::publish_with_user_properties(b'p', 1_000_000),
             "more than 1000 User Properties",
@@ -340,7 +340,7 @@ fn too_many_properties_or_filters_are_refused_by_the_decoder() {
         ),
     ] {
         let error = codec::decode(&mut bytes.into(), ProtocolVersion::V5, u32::MAX).unwrap_err();
-        assert_eq!(error.to_string(), said);
+        assert_eq!(error.to_string(), message);
         assert_eq!(error.reason_code(), broker::ReasonCode::QuotaExceeded);
         let mut load = Load::new(Config::default());
         load.connect(A, client("a"));

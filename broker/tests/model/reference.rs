@@ -124,7 +124,7 @@ pub(crate) struct Session {
 
 /// A connected client.
 #[derive(Debug)]
-struct Link {
+struct Connection {
     /// Whether it is of MQTT 3.1.1, so its messages have no properties.
     in_311: bool,
     receive_maximum: u16,
@@ -136,7 +136,7 @@ struct Link {
 pub(crate) struct Reference {
     pub(crate) now: u64,
     sessions: BTreeMap<usize, Session>,
-    links: BTreeMap<usize, Link>,
+    connections: BTreeMap<usize, Connection>,
     retained: Vec<Rc<Message>>,
     batch: u64,
 }
@@ -150,11 +150,13 @@ impl Reference {
     }
 
     pub(crate) fn is_connected(&self, who: usize) -> bool {
-        self.links.contains_key(&who)
+        self.connections.contains_key(&who)
     }
 
     pub(crate) fn speaks_311(&self, who: usize) -> bool {
-        self.links.get(&who).is_some_and(|link| link.in_311)
+        self.connections
+            .get(&who)
+            .is_some_and(|connection| connection.in_311)
     }
 
     pub(crate) fn session(&mut self, who: usize) -> &mut Session {
@@ -165,7 +167,7 @@ impl Reference {
     pub(crate) fn counts(&self) -> [usize; 4] {
         let subscriptions = self.sessions.values().map(|s| s.subscriptions.len());
         [
-            self.links.len(),
+            self.connections.len(),
             self.sessions.len(),
             subscriptions.sum(),
             self.retained.len(),
@@ -215,9 +217,9 @@ impl Reference {
             entry.sent = false;
         }
         let now = VecDeque::new();
-        self.links.insert(
+        self.connections.insert(
             who,
-            Link {
+            Connection {
                 in_311,
                 receive_maximum,
                 now,
@@ -256,7 +258,7 @@ impl Reference {
 
     /// Ends a connection for any reason.
     pub(crate) fn disconnected(&mut self, who: usize) {
-        self.links.remove(&who);
+        self.connections.remove(&who);
         let now = self.now;
         let session = self.session(who);
         match session.expiry_interval_s {
@@ -381,8 +383,8 @@ impl Reference {
     fn deliver(&mut self, who: usize, copy: Copy) {
         if copy.qos > 0 {
             self.session(who).queue.push_back(copy);
-        } else if let Some(link) = self.links.get_mut(&who) {
-            link.now.push_back(copy);
+        } else if let Some(connection) = self.connections.get_mut(&who) {
+            connection.now.push_back(copy);
         }
     }
 
@@ -392,8 +394,8 @@ impl Reference {
         let now = self.now;
         let in_311 = self.speaks_311(who);
         let Some(packet_id) = packet_id else {
-            let link = self.links.get_mut(&who).expect("a connected client");
-            take(&mut link.now, received, now, in_311);
+            let connection = self.connections.get_mut(&who).expect("a connected client");
+            take(&mut connection.now, received, now, in_311);
             return;
         };
         assert!(
@@ -428,10 +430,14 @@ impl Reference {
 
     /// Checks that no message is left that could be sent.
     pub(crate) fn check_settled(&mut self) {
-        for who in self.links.keys().copied().collect::<Vec<_>>() {
+        for who in self.connections.keys().copied().collect::<Vec<_>>() {
             self.drop_expired(who);
-            let link = &self.links[&who];
-            assert!(link.now.is_empty(), "{who} did not get {:?}", link.now);
+            let connection = &self.connections[&who];
+            assert!(
+                connection.now.is_empty(),
+                "{who} did not get {:?}",
+                connection.now
+            );
             if self.may_send(who) {
                 let session = &self.sessions[&who];
                 assert!(
@@ -448,7 +454,7 @@ impl Reference {
     fn may_send(&self, who: usize) -> bool {
         let in_flight = &self.sessions[&who].in_flight;
         let used = in_flight.iter().filter(|e| e.sent || e.released).count();
-        used < usize::from(self.links[&who].receive_maximum)
+        used < usize::from(self.connections[&who].receive_maximum)
     }
 
     /// Only an unsent message can expire.

@@ -256,8 +256,8 @@ fn denied_topics_and_unknown_users_are_refused() {
                 .spawn()
                 .unwrap();
             let output = wait(process);
-            let said = [output.stdout, output.stderr].concat();
-            String::from_utf8_lossy(&said).to_lowercase()
+            let printed = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&printed).to_lowercase()
         };
         let filter = refused(&[&ada[..], &["-t", "closed/door"]].concat());
         assert!(filter.contains("denied"), "{version}: {filter}");

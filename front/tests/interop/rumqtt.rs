@@ -103,7 +103,7 @@ fn connect_v4(front: &Front, transport: Transport, wish: Wish) -> Client {
     let (sender, news) = channel();
     thread::spawn(move || {
         for event in connection.iter() {
-            let told = match event {
+            let notice = match event {
                 Ok(Event::Incoming(Packet::ConnAck(connack))) => News::Connected {
                     session_present: connack.session_present,
                 },
@@ -119,7 +119,7 @@ fn connect_v4(front: &Front, transport: Transport, wish: Wish) -> Client {
                 // Otherwise it would connect again.
                 Err(_) => return,
             };
-            if sender.send(told).is_err() {
+            if sender.send(notice).is_err() {
                 return;
             }
         }
@@ -153,7 +153,7 @@ fn connect_v5(front: &Front, transport: Transport, wish: Wish) -> Client {
     let (sender, news) = channel();
     thread::spawn(move || {
         for event in connection.iter() {
-            let told = match event {
+            let notice = match event {
                 Ok(Event::Incoming(Packet::ConnAck(connack))) => News::Connected {
                     session_present: connack.session_present,
                 },
@@ -168,7 +168,7 @@ fn connect_v5(front: &Front, transport: Transport, wish: Wish) -> Client {
                 Ok(_) => continue,
                 Err(_) => return,
             };
-            if sender.send(told).is_err() {
+            if sender.send(notice).is_err() {
                 return;
             }
         }

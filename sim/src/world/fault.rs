@@ -74,9 +74,9 @@ impl World<'_> {
                 self.channels.lose_next = true;
             }
             Fault::Delay => self.delay(victim),
-            Fault::Slander => {
+            Fault::ForgedReport => {
                 let victim = self.prefer_broker(victim);
-                self.slander(victim);
+                self.forge_report(victim);
             }
             Fault::NeedlessTimeout => {
                 self.oracle.tally.needless_timeouts += 1;
@@ -237,11 +237,11 @@ impl World<'_> {
     }
 
     /// Another script claims that the broker is none, or that a tab's lane is closed. The tabs must recover.
-    fn slander(&mut self, victim: TabId) {
+    fn forge_report(&mut self, victim: TabId) {
         let (Some(broker), Some(term)) = (self.oracle.broker(), self.oracle.term()) else {
             return;
         };
-        self.oracle.tally.slanders += 1;
+        self.oracle.tally.forged_reports += 1;
         for tab in self.tab_ids() {
             self.oracle.on_disruption(self.now(), tab);
         }

@@ -180,7 +180,7 @@ impl Client {
             }
             ClientCommand::Read(no, subscription) => self.on_read(now, no, subscription, out),
             ClientCommand::Release(request, no) => self.on_release(now, request, no, out),
-            ClientCommand::Listen(is_heard) => self.inbox.listen(is_heard),
+            ClientCommand::Listen(has_listeners) => self.inbox.listen(has_listeners),
         }
     }
 

@@ -201,7 +201,7 @@ fn take(end: &mut LaneEnd, frames: Vec<Vec<u8>>) -> Vec<LaneMessage> {
 }
 
 /// The bytes of one connection that have arrived.
-fn said(messages: &[LaneMessage], by: u64) -> Vec<u8> {
+fn sent_bytes(messages: &[LaneMessage], by: u64) -> Vec<u8> {
     let of_it = messages.iter().flat_map(|message| match message {
         LaneMessage::Packets { connection, bytes } if *connection == ConnectionNo(by) => bytes,
         _ => &[][..],
@@ -236,12 +236,12 @@ fn a_long_packet_goes_in_parts_and_others_pass_it() {
     let first = posted(&mut from);
     assert!(first.iter().all(|frame| frame.len() < 600_000));
     let mut messages = take(&mut to, first);
-    assert_eq!(said(&messages, 2), [0xc0, 0]);
-    assert!(said(&messages, 1).is_empty());
+    assert_eq!(sent_bytes(&messages, 2), [0xc0, 0]);
+    assert!(sent_bytes(&messages, 1).is_empty());
     assert!(!from.is_full() && from.room() >= WINDOW_BYTES / 4 - 600_000);
     // The rest follows as the other end acknowledges, between other packets.
     let mut rounds = 0;
-    while said(&messages, 1).is_empty() {
+    while sent_bytes(&messages, 1).is_empty() {
         rounds += 1;
         assert!(rounds < 40);
         take(&mut from, posted(&mut to));
@@ -250,9 +250,9 @@ fn a_long_packet_goes_in_parts_and_others_pass_it() {
         assert!(more.iter().map(Vec::len).sum::<usize>() <= WINDOW_BYTES + 600_000);
         messages.extend(take(&mut to, more));
     }
-    assert_eq!(said(&messages, 2).len(), 2 + 2 * rounds);
+    assert_eq!(sent_bytes(&messages, 2).len(), 2 + 2 * rounds);
     let expected = encoded(&[publish(16_000_000), Packet::PingReq]);
-    assert!(said(&messages, 1) == expected);
+    assert!(sent_bytes(&messages, 1) == expected);
     take(&mut from, posted(&mut to));
     assert!(!from.is_full());
 }
@@ -260,14 +260,14 @@ fn a_long_packet_goes_in_parts_and_others_pass_it() {
 #[test]
 fn nothing_overtakes_the_end_of_a_connection() {
     let (mut from, mut to) = (end(1), end(1));
-    let said_last = [publish(9_000_000), Packet::PingReq, publish(3_000_000)];
-    for packet in &said_last {
+    let sent_last = [publish(9_000_000), Packet::PingReq, publish(3_000_000)];
+    for packet in &sent_last {
         push(&mut from, 1, packet);
     }
     from.push_closed(ConnectionNo(1), ReasonCode::Success);
     push(&mut from, 2, &Packet::PingReq);
     let messages = take(&mut to, posted(&mut from));
-    assert!(said(&messages, 1) == encoded(&said_last));
+    assert!(sent_bytes(&messages, 1) == encoded(&sent_last));
     let [.., closed, next] = &messages[..] else {
         panic!("{} parcels", messages.len())
     };
@@ -366,7 +366,7 @@ fn an_oversized_packet_in_parts_is_passed_on_early() {
     let Arrival::Next(messages) = to.accept(part(1), 700) else {
         panic!("the frame is not the next one")
     };
-    assert_eq!(said(&messages, 1).len(), 1_200);
+    assert_eq!(sent_bytes(&messages, 1).len(), 1_200);
     assert!(to.parts.is_empty());
 }
 
@@ -405,7 +405,7 @@ fn pushed_packets_arrive_whole_and_in_the_order_of_their_connection() {
             }
         }
         for (by, packets) in pushed.iter().enumerate() {
-            assert!(said(&messages, by as u64) == encoded(packets));
+            assert!(sent_bytes(&messages, by as u64) == encoded(packets));
         }
         assert!(!from.is_full());
     }

@@ -194,12 +194,12 @@ fn after_a_suspension_nothing_leaves_before_a_row_is_stored() {
     world.freeze(id(1));
     world.pass(3_000);
     world.stuck.insert(id(1));
-    let said = world.control.len();
+    let posted = world.control.len();
     let request = world.publish(id(1), "a", "x", QoS::AtMostOnce);
     world.thaw(id(1));
     world.pass(1_000);
     assert!(!world.published(id(1)).iter().any(|it| it.0 == request));
-    assert_eq!(world.control.len(), said);
+    assert_eq!(world.control.len(), posted);
     world.unstick(id(1));
     assert!(world.published(id(1)).iter().any(|it| it.0 == request));
     assert!(world.disk.tail() > tail);
@@ -231,7 +231,7 @@ fn a_database_that_fails_for_a_moment_is_tried_again() {
     let mut world = World::durable_connected(1);
     let before = world.term(id(1));
     world.disk.failures = 2;
-    world.say(ControlMessage::Probe {
+    world.post(ControlMessage::Probe {
         tab_id: id(9),
         number: 1,
     });

@@ -71,11 +71,11 @@ fn a_new_broker_opens_the_lanes_of_known_tabs_without_bind() {
         world.connect(tab);
     }
     world.pass(1_000);
-    let said = world.control.len();
+    let posted = world.control.len();
     world.close(id(1));
     assert!(matches!(world.role(id(2)), Role::Broker { .. }));
     assert!(world.is_connected(id(3)));
-    let news = || world.control[said..].iter().map(|(_, message)| message);
+    let news = || world.control[posted..].iter().map(|(_, message)| message);
     assert!(!news().any(|message| matches!(message, ControlMessage::Bind { .. })));
     let lanes = news().find_map(|message| match message {
         ControlMessage::Announce(it) if it.is_broker => Some(&it.lanes[..]),
@@ -159,15 +159,15 @@ fn a_forged_goodbye_does_not_end_a_broker() {
     let mut world = two_tabs();
     let roles = [world.role(id(1)), world.role(id(2))];
     world.take_notices(id(2));
-    world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    world.post(ControlMessage::Goodbye { tab_id: id(1) });
     assert_eq!([world.role(id(1)), world.role(id(2))], roles);
     assert!(world.statuses(id(2)).is_empty());
     assert_works(&mut world);
 }
 
 fn last_binding(world: &World) -> u32 {
-    let said = world.control.iter().map(|(_, message)| message);
-    let bindings = said.filter_map(|message| match message {
+    let posted = world.control.iter().map(|(_, message)| message);
+    let bindings = posted.filter_map(|message| match message {
         ControlMessage::Bind { binding, .. } => Some(*binding),
         _ => None,
     });
@@ -188,7 +188,7 @@ fn frames_for_another_broker_of_the_same_term_are_ignored() {
         ..own
     };
     world.take_notices(id(2));
-    world.say(ControlMessage::Bind {
+    world.post(ControlMessage::Bind {
         lane: others,
         binding: 99,
     });
@@ -196,7 +196,7 @@ fn frames_for_another_broker_of_the_same_term_are_ignored() {
         lane: others,
         binding: last_binding(&world),
     };
-    world.say(unbind);
+    world.post(unbind);
     world.input(id(1), Input::Frame(others, frame.clone()));
     world.input(id(2), Input::Frame(others, frame.clone()));
     world.pass(1_000);
@@ -216,12 +216,12 @@ fn an_unbind_leads_to_a_new_binding() {
     let binding = last_binding(&world);
     let unbind = |binding| ControlMessage::Unbind { lane, binding };
     world.take_notices(id(2));
-    world.say(unbind(binding - 1));
+    world.post(unbind(binding - 1));
     assert!(
         world.statuses(id(2)).is_empty(),
         "an old message is ignored"
     );
-    world.say(unbind(binding));
+    world.post(unbind(binding));
     assert!(world.is_connected(id(2)));
     assert_works(&mut world);
 }

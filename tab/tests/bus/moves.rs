@@ -64,7 +64,7 @@ fn unacknowledged_and_waiting_messages_go_to_the_next_broker_in_order() {
     world.freeze(id(2));
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let sent = qos.map(|qos| world.publish(id(3), "a", "sent without a broker", qos));
-    world.say(ControlMessage::Goodbye { tab_id: id(1) });
+    world.post(ControlMessage::Goodbye { tab_id: id(1) });
     world.free_locks(id(1));
     assert_eq!(world.role(id(3)), Role::Waiting);
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce];
@@ -132,7 +132,7 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
     let before = [world.role(id(1)), world.role(id(2))];
     world.pass(200);
     let announced = world.announcements(id(1)).len();
-    world.say(ControlMessage::Announce(claim(id(9), Term(5))));
+    world.post(ControlMessage::Announce(claim(id(9), Term(5))));
     assert_eq!([world.role(id(1)), world.role(id(2))], before);
     assert_eq!(world.announcements(id(1)).len(), announced + 1);
     let shown = world.members(id(2)).iter().filter(|tab| tab.is_broker);
@@ -142,7 +142,7 @@ fn a_lower_claim_is_answered_and_changes_nothing() {
 #[test]
 fn the_greatest_term_does_not_stop_the_election() {
     let mut world = World::connected(3);
-    world.say(ControlMessage::Announce(claim(
+    world.post(ControlMessage::Announce(claim(
         id(9),
         Term(SAFE_INTEGER_MAX),
     )));
@@ -167,8 +167,8 @@ fn a_refused_lock_is_not_requested_in_a_loop() {
 #[test]
 fn a_tab_that_lost_the_brokers_lock_asks_who_has_it() {
     let mut world = World::connected(2);
-    let said = world.control.len();
+    let posted = world.control.len();
     world.input(id(1), Input::Lock(LockEvent::Lost(Lock::Broker)));
     let asks = |message: &ControlMessage| *message == ControlMessage::Who { tab_id: id(1) };
-    assert!(world.control[said..].iter().any(|(_, it)| asks(it)));
+    assert!(world.control[posted..].iter().any(|(_, it)| asks(it)));
 }

@@ -52,12 +52,12 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
     let mut world = World::durable_connected(2);
     let before = [world.role(id(1)), world.role(id(2))];
     let far = Term(SAFE_INTEGER_MAX);
-    world.say(ControlMessage::Announce(claim(id(9), far)));
-    world.say(ControlMessage::Announce(Announcement {
+    world.post(ControlMessage::Announce(claim(id(9), far)));
+    world.post(ControlMessage::Announce(Announcement {
         is_broker: false,
         ..claim(id(9), far)
     }));
-    world.say(ControlMessage::Bind {
+    world.post(ControlMessage::Bind {
         lane: Lane {
             tab: id(9),
             broker: id(1),
@@ -65,7 +65,7 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
         },
         binding: 1,
     });
-    world.say(ControlMessage::Unbind {
+    world.post(ControlMessage::Unbind {
         lane: Lane {
             tab: id(2),
             broker: id(1),
@@ -73,7 +73,7 @@ fn a_term_far_ahead_of_the_clock_is_dropped_and_counted() {
         },
         binding: 1,
     });
-    world.say(ControlMessage::Pong {
+    world.post(ControlMessage::Pong {
         tab_id: id(2),
         number: 1,
         term: far,
@@ -265,7 +265,7 @@ fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
     let statuses = [1, 2, 3].map(|number| world.statuses(id(number)).len());
     is_served(&mut world, &[1, 2, 3], 10, |world, _| {
         for number in 1..=3 {
-            world.say(ControlMessage::Goodbye { tab_id: id(number) });
+            world.post(ControlMessage::Goodbye { tab_id: id(number) });
         }
     });
     assert!(world.payloads(id(2)).is_empty());
@@ -283,16 +283,16 @@ fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
 }
 
 #[test]
-fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() {
+fn the_end_of_a_broker_that_sent_goodbye_is_known_as_soon_as_its_lock_is_free() {
     let mut world = World::durable_connected(3);
     let goodbye = ControlMessage::Goodbye { tab_id: id(1) };
     let term = world.term(id(1));
     let lost = EventKind::BrokerLost { term };
     // A forged message, which then becomes true.
-    world.say(goodbye.clone());
+    world.post(goodbye.clone());
     world.pass(1_000);
     world.vanish(id(1));
-    world.say(goodbye);
+    world.post(goodbye);
     world.freeze(id(2));
     assert!(matches!(world.role(id(3)), Role::Client { .. }));
     assert!(!world.events(id(3)).contains(&&lost));
@@ -305,7 +305,7 @@ fn the_end_of_a_broker_that_said_goodbye_is_known_as_soon_as_its_lock_is_free() 
 fn a_forged_message_about_a_broker_leaves_no_tab_in_the_queue_for_its_lock() {
     let mut world = World::durable_connected(3);
     for number in 1..=3 {
-        world.say(ControlMessage::Goodbye { tab_id: id(number) });
+        world.post(ControlMessage::Goodbye { tab_id: id(number) });
     }
     let term = world.term(id(1));
     world.freeze(id(1));
@@ -330,7 +330,7 @@ fn forged_claims_of_a_living_broker_do_not_stop_the_service() {
             let steps = if rises { second + 1 } else { 0 };
             let term = after(world.term(broker), steps);
             let lanes = [1, 2, 3].into_iter().map(id);
-            world.say(ControlMessage::Announce(Announcement {
+            world.post(ControlMessage::Announce(Announcement {
                 lanes: lanes.filter(|_| has_lanes).collect(),
                 ..claim(broker, term)
             }));
@@ -368,7 +368,7 @@ fn forged_claims_of_a_suspended_broker_do_not_keep_it_in_its_place() {
         world.freeze(id(1));
         world.publish(id(2), "a", "x", QoS::AtLeastOnce);
         for second in 1..=8 {
-            world.say(ControlMessage::Announce(Announcement {
+            world.post(ControlMessage::Announce(Announcement {
                 lanes: [2, 3].into_iter().map(id).filter(|_| has_lanes).collect(),
                 ..claim(id(1), after(term, second))
             }));

@@ -89,7 +89,7 @@ fn changes_are_announced_soon_and_not_more_often_than_the_gap_allows() {
         for tab in [id(1), id(2)] {
             world.command(tab, Command::Visibility(visibility));
         }
-        world.say(ControlMessage::Who { tab_id: id(9) });
+        world.post(ControlMessage::Who { tab_id: id(9) });
         world.pass(10);
     }
     for tab in [id(1), id(2)] {
@@ -180,7 +180,7 @@ fn a_member_list_flooded_with_foreign_tabs_is_bounded_and_recovers() {
 #[test]
 fn a_claim_without_the_lock_is_refuted_by_the_broker() {
     let mut world = World::with_tabs(2);
-    world.say(ControlMessage::Announce(announcement(id(9))));
+    world.post(ControlMessage::Announce(announcement(id(9))));
     world.pass(Settings::default().members_gap_ms);
     assert_eq!(ids(world.members(id(1))), [id(1), id(2)]);
     assert_eq!(ids(world.members(id(2))), [id(1), id(2)]);

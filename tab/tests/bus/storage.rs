@@ -31,7 +31,7 @@ fn retained(world: &mut World, tab: u64) -> Vec<String> {
     world.payloads(id(tab)).split_off(before)
 }
 
-fn was_told(world: &World, tab: u64, is_it: impl Fn(&EventKind) -> bool) -> bool {
+fn has_event(world: &World, tab: u64, is_it: impl Fn(&EventKind) -> bool) -> bool {
     world.events(id(tab)).into_iter().any(is_it)
 }
 
@@ -58,7 +58,7 @@ fn a_failed_database_connection_is_replaced_without_loss() {
     // The broker has lost nothing, so it need not restart.
     assert_eq!(world.term(id(1)), term);
     assert_eq!(world.opened, opened + 20);
-    assert!(!was_told(&world, 1, is_failing));
+    assert!(!has_event(&world, 1, is_failing));
     assert_eq!(retained(&mut world, 1), ["2"]);
 }
 
@@ -70,7 +70,7 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_acknowledges_nothi
     world.disk.is_down = true;
     let waits = world.retain(id(1), "b", "waits");
     world.pass(2_500);
-    assert!(was_told(&world, 1, is_failing));
+    assert!(has_event(&world, 1, is_failing));
     let refused = world.retain(id(1), "c", "refused");
     assert_eq!(world.reason_code(id(1), refused), Some(QUOTA_EXCEEDED));
     world.subscribe(id(1), "live");
@@ -80,7 +80,7 @@ fn while_the_database_fails_a_lone_broker_keeps_its_state_and_acknowledges_nothi
     world.disk.is_down = false;
     world.pass(2_000);
     assert!(is_accepted(&world, id(1), waits));
-    assert!(was_told(&world, 1, |it| *it == EventKind::StorageWorks));
+    assert!(has_event(&world, 1, |it| *it == EventKind::StorageWorks));
     assert_eq!(world.term(id(1)), term);
     assert_eq!(retained(&mut world, 1), ["before", "waits"]);
     // The next broker has all of it.
@@ -99,7 +99,7 @@ fn a_database_that_only_opens_is_tried_with_pauses_and_changes_are_refused() {
     world.aborting.insert(id(1));
     let waits = world.retain(id(1), "b", "waits");
     world.pass(4_000);
-    assert!(was_told(&world, 1, is_failing));
+    assert!(has_event(&world, 1, is_failing));
     assert!(world.opened < opened + 40, "{}", world.opened - opened);
     let refused = world.retain(id(1), "c", "refused");
     assert_eq!(world.reason_code(id(1), refused), Some(QUOTA_EXCEEDED));
@@ -148,7 +148,7 @@ fn tabs_whose_databases_all_fail_do_not_replace_each_other_and_forget_nothing() 
             assert!(world.reason_code(id(tab), request).is_some(), "tab {tab}");
         }
         assert_eq!(world.brokers(1..=3).len(), 1);
-        assert!((1..=3).all(|tab| !was_told(&world, tab, is_in_memory)));
+        assert!((1..=3).all(|tab| !has_event(&world, tab, is_in_memory)));
         assert_eq!(retained(&mut world, 2), ["kept", "new"]);
         world.close(id(1));
         world.pass(1_000);
@@ -164,7 +164,7 @@ fn an_elected_tab_that_cannot_read_the_log_waits_and_does_not_begin_empty() {
     world.crash(id(1));
     world.pass(40_000);
     assert!(world.brokers([2]).is_empty());
-    assert!(was_told(&world, 2, is_failing) && !was_told(&world, 2, is_in_memory));
+    assert!(has_event(&world, 2, is_failing) && !has_event(&world, 2, is_in_memory));
     // A tab whose database works arrives, and leads.
     world.disk.is_down = false;
     world.down.insert(id(2));
@@ -185,7 +185,7 @@ fn a_database_that_works_again_serves_the_elected_tab_that_waited_for_it() {
     world.disk.is_down = false;
     world.pass(1_500);
     assert_eq!(world.brokers([2]), [id(2)]);
-    assert!(was_told(&world, 2, |it| *it == EventKind::StorageWorks));
+    assert!(has_event(&world, 2, |it| *it == EventKind::StorageWorks));
     assert_eq!(retained(&mut world, 2), ["kept"]);
 }
 
@@ -212,7 +212,7 @@ fn a_database_that_never_opens_is_reported_and_a_tab_whose_database_opens_leads(
     world.pass(200);
     world.connect(id(1));
     world.pass(3_500);
-    assert!(was_told(&world, 1, |it| matches!(
+    assert!(has_event(&world, 1, |it| matches!(
         it,
         EventKind::Storage(_)
     )));
@@ -237,7 +237,7 @@ fn a_lone_tab_whose_database_never_opens_finally_keeps_its_state_in_memory() {
         assert!(world.brokers([1]).is_empty());
         world.pass(6_000);
         assert_eq!(world.brokers([1]), [id(1)]);
-        assert!(was_told(&world, 1, is_in_memory));
+        assert!(has_event(&world, 1, is_in_memory));
         assert!(world.is_connected(id(1)));
     }
 }
@@ -268,11 +268,11 @@ fn a_clock_that_is_set_ahead_does_not_discard_the_stored_state() {
     world.now = world.now.plus_ms(60_000);
     world.pass(4_000);
     assert!(world.brokers([1]).is_empty());
-    assert!(!was_told(&world, 1, is_in_memory));
+    assert!(!has_event(&world, 1, is_in_memory));
     world.down.clear();
     world.pass(2_000);
     assert_eq!(world.brokers([1]), [id(1)]);
-    assert!(!was_told(&world, 1, is_in_memory));
+    assert!(!has_event(&world, 1, is_in_memory));
     assert!(world.is_connected(id(1)));
 }
 
@@ -282,7 +282,7 @@ fn a_pending_row_without_an_answer_is_reported() {
     world.stuck.insert(id(1));
     let request = world.retain(id(1), "a", "1");
     world.pass(3_100);
-    assert!(was_told(&world, 1, |it| matches!(
+    assert!(has_event(&world, 1, |it| matches!(
         it,
         EventKind::Storage(_)
     )));
@@ -332,7 +332,7 @@ fn a_database_that_works_but_does_not_accept_a_row_counts_as_full() {
     let request = world.retain(id(2), "b", &"x".repeat(10_000));
     world.pass(5_000);
     assert_eq!(world.reason_code(id(2), request), Some(QUOTA_EXCEEDED));
-    assert!(was_told(&world, 1, |it| *it == EventKind::StorageFull));
+    assert!(has_event(&world, 1, |it| *it == EventKind::StorageFull));
     assert_eq!(world.brokers(1..=2), [id(1)]);
     world.disk.refuses_large = false;
     world.pass(11_000);
@@ -407,7 +407,7 @@ fn write_late_checkpoint(world: &mut World) {
 }
 
 fn has_skipped(world: &World, tab: u64) -> bool {
-    was_told(world, tab, |event| {
+    has_event(world, tab, |event| {
         matches!(
             event,
             EventKind::RecordsSkipped { .. } | EventKind::StorageDamaged { .. }
@@ -497,7 +497,7 @@ fn a_log_that_was_lost_between_two_visits_is_reported_and_a_kept_one_is_not() {
     world.open(id(3));
     world.pass(500);
     assert_eq!(world.brokers([3]), [id(3)]);
-    assert!(!was_told(&world, 3, is_lost));
+    assert!(!has_event(&world, 3, is_lost));
     world.crash(id(3));
 
     world.disk.rows.clear();
@@ -505,7 +505,7 @@ fn a_log_that_was_lost_between_two_visits_is_reported_and_a_kept_one_is_not() {
     for number in 4..=5 {
         world.open(id(number));
         world.pass(500);
-        assert!(was_told(&world, number, is_lost), "{number}");
+        assert!(has_event(&world, number, is_lost), "{number}");
         assert!(identity(&world, number).is_some_and(|new| Some(new) != first));
     }
 }
@@ -526,7 +526,7 @@ fn missing_rows_are_reported() {
     }
     world.close(id(1));
     world.pass(500);
-    assert!(was_told(&world, 2, |it| {
+    assert!(has_event(&world, 2, |it| {
         matches!(
             it,
             EventKind::StorageDamaged {
@@ -573,7 +573,7 @@ fn a_probe_of_a_broker_whose_database_fails_is_not_answered() {
     world.disk.is_down = true;
     for number in 1..=100 {
         let tab_id = id(9);
-        world.say(ControlMessage::Probe { tab_id, number });
+        world.post(ControlMessage::Probe { tab_id, number });
     }
     let pongs = |world: &World| {
         let control = world.control.iter();

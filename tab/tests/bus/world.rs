@@ -311,12 +311,12 @@ impl World {
     /// The page says goodbye, and the tab ends.
     pub(crate) fn close(&mut self, tab_id: TabId) {
         self.vanish(tab_id);
-        self.say(ControlMessage::Goodbye { tab_id });
+        self.post(ControlMessage::Goodbye { tab_id });
         self.free_locks(tab_id);
     }
 
     /// A foreign script posts on the control channel.
-    pub(crate) fn say(&mut self, message: ControlMessage) {
+    pub(crate) fn post(&mut self, message: ControlMessage) {
         for tab in self.tabs.keys() {
             let input = Input::Control(message.clone());
             self.arriving.push_back((*tab, input));

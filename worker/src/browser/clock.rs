@@ -212,7 +212,7 @@ mod tests {
     #[wasm_bindgen_test]
     fn it_goes_ahead_with_the_wall_clock_and_never_back_nor_stands_still() {
         let mut clock = Clock::new();
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         // The monotonic clock, and the wall clock: as it should be, set ahead, set back, and caught up.
         for (monotonic_ms, wall_ms) in [
             (10.0, 1_000.0),
@@ -223,9 +223,9 @@ mod tests {
             (60.0, 9_030.0),
             (70.0, 9_041.0),
         ] {
-            told.push(clock.advance(monotonic_ms, wall_ms).as_ms());
+            received.push(clock.advance(monotonic_ms, wall_ms).as_ms());
         }
-        assert_eq!(told, [1_000, 1_010, 9_000, 9_010, 9_020, 9_030, 9_041]);
+        assert_eq!(received, [1_000, 1_010, 9_000, 9_010, 9_020, 9_030, 9_041]);
     }
 
     #[wasm_bindgen_test]

@@ -118,7 +118,7 @@ export function check(database, stores, options, key) {
     }
 }
 
-export function hear({ transaction, requests }, ended) {
+export function listen({ transaction, requests }, ended) {
     // Chromium keeps a value above 64 KiB in a file of its own, and reads that file after it reported the transaction as
     // complete. Until then the request is pending, and reading its result throws.
     const settle = () => {
@@ -186,7 +186,7 @@ extern "C" {
     ) -> Result<Transaction, JsValue>;
 
     /// Calls `ended` once, with the results of the requests as the first argument or the errors as the second.
-    fn hear(transaction: &Transaction, ended: &JsValue);
+    fn listen(transaction: &Transaction, ended: &JsValue);
 
     /// A committed transaction and its requests.
     #[derive(Debug)]
@@ -370,17 +370,17 @@ impl Drop for Database {
 }
 
 impl Transaction {
-    /// Calls `tell` with the outcome, in the same task as the browser's event. A future would add two microtasks, and
+    /// Calls `on_outcome` with the outcome, in the same task as the browser's event. A future would add two microtasks, and
     /// acknowledgements wait for this.
-    pub(crate) fn on_end(&self, tell: impl FnOnce(Ended) + 'static) {
+    pub(crate) fn on_end(&self, on_outcome: impl FnOnce(Ended) + 'static) {
         let ended = move |results: Option<Array>, errors: Option<Array>| {
-            tell(results.ok_or_else(|| {
+            on_outcome(results.ok_or_else(|| {
                 // Requests that did not fail have no error.
                 let errors = errors.into_iter().flatten();
                 errors.filter(|error| !error.is_null()).collect()
             }));
         };
-        hear(self, &Closure::once_into_js(ended));
+        listen(self, &Closure::once_into_js(ended));
     }
 }
 
@@ -438,9 +438,9 @@ mod tests {
     }
 
     async fn end(transaction: Transaction) -> Ended {
-        let told = Received::new();
-        transaction.on_end(told.sink());
-        told.next().await
+        let received = Received::new();
+        transaction.on_end(received.sink());
+        received.next().await
     }
 
     #[wasm_bindgen_test]

@@ -35,8 +35,8 @@ impl<T: Debug + 'static> Received<T> {
 
     /// A callback that appends to the values.
     pub(crate) fn sink(&self) -> impl Fn(T) + Clone + use<T> {
-        let told = self.clone();
-        move |it| told.0.borrow_mut().push_back(it)
+        let received = self.clone();
+        move |it| received.0.borrow_mut().push_back(it)
     }
 
     /// Waits for the next value.
@@ -70,10 +70,10 @@ impl<T: Debug + 'static> Received<T> {
 pub(crate) async fn held_open(name: &str) -> (Database, Received<()>, Listener) {
     let opened = indexeddb::open(name, Some(1.0), |_| Ok(())).await;
     let database = opened.unwrap().database;
-    let told = Received::new();
-    let tell = told.sink();
-    let listener = Listener::new(&database, "versionchange", move |_: Event| tell(()));
-    (database, told, listener.unwrap())
+    let received = Received::new();
+    let send = received.sink();
+    let listener = Listener::new(&database, "versionchange", move |_: Event| send(()));
+    (database, received, listener.unwrap())
 }
 
 /// Hides a property of the browser until it is dropped.

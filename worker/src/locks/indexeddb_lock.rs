@@ -24,7 +24,7 @@ use crate::browser::indexeddb::{self, Database};
 pub(crate) struct IndexedDbLock(Rc<State>);
 
 struct State {
-    tell: Box<dyn Fn(Outcome)>,
+    on_event: Box<dyn Fn(Outcome)>,
     is_dropped: Cell<bool>,
     state: Cell<RequestState>,
     held: RefCell<Option<Held>>,
@@ -104,9 +104,9 @@ async fn acquire(name: &str, is_dropped: &Cell<bool>) -> Result<Database, JsValu
 }
 
 impl State {
-    fn new(tell: impl Fn(Outcome) + 'static) -> Rc<Self> {
+    fn new(on_event: impl Fn(Outcome) + 'static) -> Rc<Self> {
         Rc::new(Self {
-            tell: Box::new(tell),
+            on_event: Box::new(on_event),
             is_dropped: Cell::new(false),
             state: Cell::new(RequestState::Requested),
             held: RefCell::new(None),
@@ -118,7 +118,7 @@ impl State {
         if !self.is_dropped.get() {
             self.held.replace(held);
             self.state.set(RequestState::Held);
-            (self.tell)(Outcome::Granted);
+            (self.on_event)(Outcome::Granted);
         }
     }
 
@@ -126,7 +126,7 @@ impl State {
         if !self.is_dropped.get() {
             self.held.take();
             self.state.set(RequestState::Over);
-            (self.tell)(outcome);
+            (self.on_event)(outcome);
         }
     }
 }

@@ -309,7 +309,7 @@ impl Inner {
                 && let Some(this) = this.upgrade()
             {
                 this.persistence.set(found);
-                this.on_storage.tell(&this.storage());
+                this.on_storage.notify(&this.storage());
             }
         });
     }
@@ -327,7 +327,7 @@ impl Inner {
                 for client in self.clients() {
                     client.close(&RequestError::Closed);
                 }
-                self.on_failure.tell(&why);
+                self.on_failure.notify(&why);
             }
             Signal::Stopped => {
                 self.state.borrow_mut().stop();
@@ -377,7 +377,7 @@ impl Inner {
             | Notice::CreditCheckpoint(_)
             | Notice::Log { .. } => {}
         }
-        self.on_notice.tell(&notice);
+        self.on_notice.notify(&notice);
     }
 
     /// Sends the questions from before there was a worker.

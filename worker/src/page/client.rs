@@ -280,7 +280,7 @@ impl Core {
                     }
                 }
                 Effect::Message(message, subscribers) => {
-                    self.on_message.tell(&message);
+                    self.on_message.notify(&message);
                     for id in subscribers {
                         if let Some(slot) = self.slot(id) {
                             slot.on_message(&message);
@@ -292,11 +292,11 @@ impl Core {
                         slot.set_status(status);
                     }
                 }
-                Effect::Status(status) => self.on_status.tell(&status),
+                Effect::Status(status) => self.on_status.notify(&status),
                 Effect::Unheard if self.on_unheard.is_empty() => {
                     web_sys::console::warn_1(&UNHEARD.into());
                 }
-                Effect::Unheard => self.on_unheard.tell(&()),
+                Effect::Unheard => self.on_unheard.notify(&()),
             }
         }
     }

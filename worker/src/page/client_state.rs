@@ -302,7 +302,7 @@ impl ClientState {
 
     fn answer_reader(&mut self, no: ReaderNo, status: SubscriptionStatus, out: &mut Vec<Effect>) {
         match self.subscribers.answer(no, status) {
-            Answered::Tell(id) => self.tell(id, out),
+            Answered::Notify(id) => self.notify(id, out),
             Answered::Release(release) => {
                 let request = self.next_request();
                 self.release(request, release, out);
@@ -349,7 +349,7 @@ impl ClientState {
             let read = self.subscribers.read(id);
             out.extend(read.map(Effect::Send));
         }
-        self.tell(id, out);
+        self.notify(id, out);
     }
 
     fn leave(&mut self, request: RequestId, left: Left, out: &mut Vec<Effect>) {
@@ -401,7 +401,7 @@ impl ClientState {
         }
         self.subscribers.suspend();
         for id in self.subscribers.ids() {
-            self.tell(id, out);
+            self.notify(id, out);
         }
     }
 
@@ -416,7 +416,7 @@ impl ClientState {
         }
     }
 
-    fn tell(&self, id: SubscriberId, out: &mut Vec<Effect>) {
+    fn notify(&self, id: SubscriberId, out: &mut Vec<Effect>) {
         out.push(Effect::Subscription(id, self.subscribers.status(id)));
     }
 

@@ -44,7 +44,7 @@ impl<T: ?Sized + 'static> Listeners<T> {
     }
 
     /// Calls all callbacks. A callback may add and remove others; a removed one is not called.
-    pub(crate) fn tell(&self, it: &T) {
+    pub(crate) fn notify(&self, it: &T) {
         let numbers: Vec<_> = self.0.borrow().1.keys().copied().collect();
         for number in numbers {
             let callback = self.0.borrow().1.get(&number).cloned();
@@ -101,16 +101,16 @@ mod tests {
     #[test]
     fn all_callbacks_are_called_until_they_are_removed() {
         let listeners = Listeners::<u32>::default();
-        let heard = Rc::new(Cell::new(0));
+        let total = Rc::new(Cell::new(0));
         let listen = |factor| {
-            let heard = Rc::clone(&heard);
-            listeners.add(move |it| heard.set(heard.get() + it * factor))
+            let total = Rc::clone(&total);
+            listeners.add(move |it| total.set(total.get() + it * factor))
         };
         let (one, _ten) = (listen(1), listen(10));
-        listeners.tell(&1);
+        listeners.notify(&1);
         drop(one);
-        listeners.tell(&1);
-        assert_eq!(heard.get(), 21);
+        listeners.notify(&1);
+        assert_eq!(total.get(), 21);
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn a_callback_may_remove_another_and_add_more() {
         let listeners = Rc::new(Listeners::<()>::default());
-        let heard = Rc::new(Cell::new(0));
+        let total = Rc::new(Cell::new(0));
         let other = Rc::new(RefCell::new(None));
         let _first = listeners.add({
             let (listeners, other) = (Rc::clone(&listeners), Rc::clone(&other));
@@ -138,10 +138,10 @@ mod tests {
                 drop(other.replace(Some(more)));
             }
         });
-        let counting = Rc::clone(&heard);
+        let counting = Rc::clone(&total);
         let second = listeners.add(move |()| counting.set(counting.get() + 1));
         other.replace(Some(second));
-        listeners.tell(&());
-        assert_eq!(heard.get(), 0);
+        listeners.notify(&());
+        assert_eq!(total.get(), 0);
     }
 }

@@ -143,7 +143,7 @@ impl Slot {
     pub(crate) fn set_status(&self, status: SubscriptionStatus) {
         if *self.status.borrow() != status {
             self.status.replace(status.clone());
-            self.on_status.tell(&status);
+            self.on_status.notify(&status);
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum Left {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Answered {
     /// The status of this subscriber has changed.
-    Tell(SubscriberId),
+    Notify(SubscriberId),
     /// The filter has no subscriber. Release the reader to unsubscribe.
     Release(Release),
     /// The answer has no effect.
@@ -186,7 +186,7 @@ impl Subscribers {
                 if is_refused {
                     self.readers.remove(&no);
                 }
-                has_changed.map_or(Answered::Nobody, |()| Answered::Tell(id))
+                has_changed.map_or(Answered::Nobody, |()| Answered::Notify(id))
             }
             Some(Reader::Departed(_)) if is_refused => {
                 self.readers.remove(&no);

@@ -265,7 +265,8 @@ impl RunLoop {
             _ if notices.is_empty() => {}
             Some(page) => {
                 if let Err(error) = page.post(notices) {
-                    self.report.trouble("The page cannot be told", &error);
+                    self.report
+                        .trouble("Events could not be sent to the page", &error);
                 }
             }
             None => self.undelivered.extend(notices),
@@ -412,10 +413,10 @@ mod tests {
 
     #[wasm_bindgen_test]
     async fn the_loopback_probe_receives_posts_of_this_tab_and_nothing_foreign() {
-        let told = Received::new();
-        let (queue, tell) = (EventQueue::new(), told.sink());
+        let received = Received::new();
+        let (queue, send) = (EventQueue::new(), received.sink());
         queue.start(move |it| match it {
-            WorkerEvent::Input(input) => tell(input),
+            WorkerEvent::Input(input) => send(input),
             _ => panic!("only inputs are reported"),
         });
         let report = Reporter(queue);
@@ -433,13 +434,13 @@ mod tests {
         joined
             .carry_out(Output::Control(probe.clone()), &report)
             .unwrap();
-        match told.next().await {
+        match received.next().await {
             Input::Loopback(heard) => assert_eq!(heard, probe),
             other => panic!("{other:?}"),
         }
         let stranger = BroadcastChannel::new("test-loopback-control").unwrap();
         stranger.post_message(&JsValue::from_str("boo")).unwrap();
-        match told.next().await {
+        match received.next().await {
             Input::Foreign(Source::Control) => {}
             other => panic!("{other:?}"),
         }
@@ -447,7 +448,7 @@ mod tests {
             .carry_out(Output::LoopbackProbe(false), &report)
             .unwrap();
         joined.carry_out(Output::Control(probe), &report).unwrap();
-        told.nothing().await;
+        received.nothing().await;
         stranger.close();
     }
 }

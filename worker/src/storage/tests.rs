@@ -17,7 +17,7 @@ use crate::browser::testing::{Received, held_open};
 /// A database, its events, and the id of its last request.
 struct Opened {
     storage: Storage,
-    told: Received<StorageEvent>,
+    received: Received<StorageEvent>,
     last_id: u64,
 }
 
@@ -32,7 +32,7 @@ impl Opened {
 
     /// Waits for the answer to the last request.
     async fn answer(&self) -> StorageAnswer {
-        match self.told.next().await {
+        match self.received.next().await {
             StorageEvent::Answer(id, answer) if id.0 == self.last_id => answer,
             other => panic!("{other:?}"),
         }
@@ -45,11 +45,11 @@ impl Opened {
 }
 
 fn named(test: &str) -> Opened {
-    let told = Received::new();
-    let storage = Storage::new(format!("tabmq/test/storage/{test}"), told.sink());
+    let received = Received::new();
+    let storage = Storage::new(format!("tabmq/test/storage/{test}"), received.sink());
     Opened {
         storage,
-        told,
+        received,
         last_id: 0,
     }
 }
@@ -166,9 +166,9 @@ async fn put(storage: &Storage, store: &str, key: JsValue, value: JsValue) {
             Ok(vec![store.put_with_key(&value, &key)?])
         })
     };
-    let told = Received::new();
-    transaction.unwrap().on_end(told.sink());
-    told.next().await.unwrap();
+    let received = Received::new();
+    transaction.unwrap().on_end(received.sink());
+    received.next().await.unwrap();
 }
 
 #[wasm_bindgen_test]
@@ -206,12 +206,12 @@ async fn several_requests_are_under_way_and_each_answer_names_its_request() {
     let checked = storage.ask(StorageOperation::Check(Some(Seq(2))));
     let mut answers = Vec::new();
     for _ in 0..4 {
-        match storage.told.next().await {
+        match storage.received.next().await {
             StorageEvent::Answer(id, answer) => answers.push((id, answer)),
             other => panic!("{other:?}"),
         }
     }
-    storage.told.nothing().await;
+    storage.received.nothing().await;
     answers.sort_by_key(|(id, _)| *id);
     let rows = [(1, fence(1)), (2, segment(1, &[1]))];
     let page = Page {
@@ -504,12 +504,12 @@ async fn a_deleted_database_is_closed_and_may_be_opened_anew() {
     indexeddb::delete("tabmq/test/storage/deleted")
         .await
         .unwrap();
-    let mut event = storage.told.next().await;
+    let mut event = storage.received.next().await;
     if matches!(event, StorageEvent::Answer(..)) {
-        event = storage.told.next().await;
+        event = storage.received.next().await;
     }
     assert_eq!(event, StorageEvent::Closed);
-    storage.told.nothing().await;
+    storage.received.nothing().await;
 
     match append(&mut storage, 3, fence(1)).await {
         StorageAnswer::Failed(Seq(3), StorageError::Other(_)) => {}
@@ -524,7 +524,7 @@ async fn a_deleted_database_is_closed_and_may_be_opened_anew() {
 async fn a_failure_caused_by_the_close_of_the_database_is_not_reported() {
     let mut storage = open("closed").await;
     storage.ask(StorageOperation::Append(Seq(u64::MAX), fence(1)));
-    storage.told.nothing_for(CLOSE_MS / 2).await;
+    storage.received.nothing_for(CLOSE_MS / 2).await;
     let current = storage.storage.current.clone().unwrap();
     let database: Option<EventTarget> = {
         let connection = current.connection.borrow();
@@ -534,8 +534,8 @@ async fn a_failure_caused_by_the_close_of_the_database_is_not_reported() {
     };
     let close = Event::new("close").unwrap();
     database.unwrap().dispatch_event(&close).unwrap();
-    assert_eq!(storage.told.next().await, StorageEvent::Closed);
-    storage.told.nothing().await;
+    assert_eq!(storage.received.next().await, StorageEvent::Closed);
+    storage.received.nothing().await;
 }
 
 #[wasm_bindgen_test]
@@ -554,7 +554,7 @@ async fn a_request_for_another_version_waits() {
     );
     storage.ask(StorageOperation::Close);
     assert_eq!(opened.next().await, 2.0);
-    storage.told.nothing().await;
+    storage.received.nothing().await;
 
     storage.ask(StorageOperation::Open(Durability::Relaxed));
     match storage.answer().await {
@@ -571,13 +571,13 @@ async fn after_close_no_outcome_of_earlier_requests_is_reported() {
     let mut storage = named("close");
     storage.ask(StorageOperation::Open(Durability::Relaxed));
     storage.ask(StorageOperation::Close);
-    storage.told.nothing().await;
+    storage.received.nothing().await;
     reopen(&mut storage).await;
     storage.ask(StorageOperation::Append(Seq(1), fence(1)));
     let limits = Settings::default().page;
     storage.ask(StorageOperation::Read(None, limits));
     storage.ask(StorageOperation::Close);
-    storage.told.nothing().await;
+    storage.received.nothing().await;
     // The requests are carried out all the same.
     assert_eq!(seqs(&load(&mut open("close").await).await), [1]);
     // Both connections are closed, so the deletion does not wait.

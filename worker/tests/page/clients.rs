@@ -12,30 +12,30 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{dispatch, message, open, options, retained, to, until};
 
-type Heard = Rc<RefCell<Vec<String>>>;
+type Payloads = Rc<RefCell<Vec<String>>>;
 
 /// Collects payloads.
-fn hear(heard: &Heard) -> impl Fn(Rc<Message>) + 'static {
-    let heard = Rc::clone(heard);
+fn collect(payloads: &Payloads) -> impl Fn(Rc<Message>) + 'static {
+    let payloads = Rc::clone(payloads);
     move |message| {
         let payload = String::from_utf8_lossy(&message.payload).into_owned();
-        heard.borrow_mut().push(payload);
+        payloads.borrow_mut().push(payload);
     }
 }
 
 #[wasm_bindgen_test]
 async fn a_published_message_arrives_and_is_answered() {
     let client = open("answers").client(ConnectOptions::default());
-    let heard = Heard::default();
-    let subscriber = client.subscribe(to("a/+"), hear(&heard));
+    let payloads = Payloads::default();
+    let subscriber = client.subscribe(to("a/+"), collect(&payloads));
     assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
     assert_eq!(client.publish(message("a/b", "1")).await, Ok(Reason(0)));
     assert_eq!(client.publish(message("c", "2")).await, Ok(Reason(0x10)));
-    until("a message", || *heard.borrow() == ["1"]).await;
+    until("a message", || *payloads.borrow() == ["1"]).await;
 
     assert_eq!(subscriber.unsubscribe().await, Ok(Reason(0)));
     assert_eq!(client.publish(message("a/b", "3")).await, Ok(Reason(0x10)));
-    assert_eq!(*heard.borrow(), ["1"]);
+    assert_eq!(*payloads.borrow(), ["1"]);
 }
 
 #[wasm_bindgen_test]
@@ -61,9 +61,13 @@ async fn a_refused_request_has_its_error() {
 #[wasm_bindgen_test]
 async fn overlapping_filters_deliver_once_each_and_later_ones_get_retained_messages() {
     let client = open("overlap").client(ConnectOptions::default());
-    let (all, one, late) = (Heard::default(), Heard::default(), Heard::default());
-    let first = client.subscribe(to("#"), hear(&all));
-    let second = client.subscribe(to("a"), hear(&one));
+    let (all, one, late) = (
+        Payloads::default(),
+        Payloads::default(),
+        Payloads::default(),
+    );
+    let first = client.subscribe(to("#"), collect(&all));
+    let second = client.subscribe(to("a"), collect(&one));
     assert!(first.granted().await.is_ok() && second.granted().await.is_ok());
     assert!(client.publish(retained("a", "1")).await.is_ok());
     until("both", || {
@@ -71,11 +75,11 @@ async fn overlapping_filters_deliver_once_each_and_later_ones_get_retained_messa
     })
     .await;
 
-    let third = client.subscribe(to("a"), hear(&late));
+    let third = client.subscribe(to("a"), collect(&late));
     until("what is retained", || *late.borrow() == ["1"]).await;
     assert!(client.publish(message("a", "2")).await.is_ok());
-    for heard in [&all, &one, &late] {
-        until("both messages", || *heard.borrow() == ["1", "2"]).await;
+    for payloads in [&all, &one, &late] {
+        until("both messages", || *payloads.borrow() == ["1", "2"]).await;
     }
     // Two subscribers share the filter, so the end of the first does not affect the second.
     drop(second);
@@ -109,8 +113,8 @@ async fn messages_carry_the_identifiers_of_the_app() {
 async fn a_client_outlives_its_worker() {
     let bus = open("workers");
     let client = bus.client(ConnectOptions::default());
-    let heard = Heard::default();
-    let subscriber = client.subscribe(to("a"), hear(&heard));
+    let payloads = Payloads::default();
+    let subscriber = client.subscribe(to("a"), collect(&payloads));
     assert!(subscriber.granted().await.is_ok());
     let tab_id = bus.tab_id();
     assert!(tab_id.is_some());
@@ -140,7 +144,7 @@ async fn a_client_outlives_its_worker() {
     for subscriber in [subscriber, late] {
         assert_eq!(subscriber.granted().await, Ok(QoS::ExactlyOnce));
     }
-    until("all in order", || *heard.borrow() == ["1", "2", "3"]).await;
+    until("all in order", || *payloads.borrow() == ["1", "2", "3"]).await;
 }
 
 /// Options of a client with a session that outlives its connection.
@@ -175,9 +179,9 @@ async fn connected(client: &Client) -> (String, bool) {
 async fn a_session_continues_with_another_worker_without_unwanted_filters() {
     let bus = open("sessions");
     let client = bus.client(lasting(""));
-    let (kept, gone) = (Heard::default(), Heard::default());
-    let keeper = client.subscribe(to("kept"), hear(&kept));
-    let leaver = client.subscribe(to("gone"), hear(&gone));
+    let (kept, gone) = (Payloads::default(), Payloads::default());
+    let keeper = client.subscribe(to("kept"), collect(&kept));
+    let leaver = client.subscribe(to("gone"), collect(&gone));
     assert!(keeper.granted().await.is_ok() && leaver.granted().await.is_ok());
     let (client_id, _) = connected(&client).await;
 
@@ -224,15 +228,15 @@ async fn messages_that_wait_in_a_session_reach_a_later_subscriber() {
         assert!(connected(&client).await.1);
         // All messages would have arrived by now.
         assert!(bus.ask(Question::Load).await.is_ok());
-        let heard = Heard::default();
+        let payloads = Payloads::default();
         let (mut subscriber, mut listening) = (None, None);
         if listens {
-            let hear = hear(&heard);
-            listening = Some(client.on_message(move |message| hear(Rc::clone(message))));
+            let collect = collect(&payloads);
+            listening = Some(client.on_message(move |message| collect(Rc::clone(message))));
         } else {
-            subscriber = Some(client.subscribe(to("q/#"), hear(&heard)));
+            subscriber = Some(client.subscribe(to("q/#"), collect(&payloads)));
         }
-        until("all", || *heard.borrow() == expected).await;
+        until("all", || *payloads.borrow() == expected).await;
         drop((subscriber, listening));
     }
 }
@@ -240,14 +244,14 @@ async fn messages_that_wait_in_a_session_reach_a_later_subscriber() {
 #[wasm_bindgen_test]
 async fn a_refused_filter_does_not_affect_others_on_another_worker() {
     let client = open("refused").client(ConnectOptions::default());
-    let heard = Heard::default();
-    let good = client.subscribe(to("good"), hear(&heard));
+    let payloads = Payloads::default();
+    let good = client.subscribe(to("good"), collect(&payloads));
     let bad = client.subscribe(to("bad/#/x"), |_| {});
     assert!(good.granted().await.is_ok() && bad.granted().await.is_err());
     dispatch("freeze");
     dispatch("resume");
     assert_eq!(client.publish(message("good", "1")).await, Ok(Reason(0)));
-    until("a message", || *heard.borrow() == ["1"]).await;
+    until("a message", || *payloads.borrow() == ["1"]).await;
     assert!(bad.granted().await.is_err());
 }
 
@@ -256,13 +260,15 @@ async fn a_subscriber_that_leaves_restores_the_options_of_the_others() {
     let client = open("leaving").client(ConnectOptions::default());
     let other = client.bus().client(ConnectOptions::default());
     let qos = Rc::new(RefCell::new(Vec::new()));
-    let heard = Rc::clone(&qos);
+    let payloads = Rc::clone(&qos);
     let quiet = Subscription {
         qos: QoS::AtMostOnce,
         no_local: true,
         ..to("a")
     };
-    let stays = client.subscribe(quiet, move |message| heard.borrow_mut().push(message.qos));
+    let stays = client.subscribe(quiet, move |message| {
+        payloads.borrow_mut().push(message.qos)
+    });
     let leaves = client.subscribe(to("a"), |_| {});
     assert!(stays.granted().await.is_ok() && leaves.granted().await.is_ok());
     assert!(client.publish(message("a", "own")).await.is_ok());
@@ -298,7 +304,7 @@ async fn one_channel_has_one_worker_until_the_last_handle_is_gone() {
 #[wasm_bindgen_test]
 async fn callbacks_are_called_until_they_are_removed() {
     let bus = open("listeners");
-    let (roles, others) = (Heard::default(), Heard::default());
+    let (roles, others) = (Payloads::default(), Payloads::default());
     let listening = bus.on_notice({
         let others = Rc::clone(&others);
         move |_| others.borrow_mut().push(String::new())
@@ -343,13 +349,13 @@ async fn a_client_that_is_dropped_disconnects() {
 async fn a_subscriber_without_retained_messages_joins_without_a_packet() {
     let client = open("silence").client(ConnectOptions::default());
     assert!(client.publish(retained("a", "1")).await.is_ok());
-    let (loud, quiet) = (Heard::default(), Heard::default());
-    let _loud = client.subscribe(to("a"), hear(&loud));
+    let (loud, quiet) = (Payloads::default(), Payloads::default());
+    let _loud = client.subscribe(to("a"), collect(&loud));
     let wanted = Subscription {
         retain_handling: RetainHandling::DoNotSend,
         ..to("a")
     };
-    let _quiet = client.subscribe(wanted, hear(&quiet));
+    let _quiet = client.subscribe(wanted, collect(&quiet));
     assert!(client.publish(message("a", "2")).await.is_ok());
     until("both", || *loud.borrow() == ["1", "2"]).await;
     assert_eq!(*quiet.borrow(), ["2"]);
@@ -370,13 +376,16 @@ async fn an_invalid_channel_or_a_missing_worker_ends_requests() {
         worker_url: Some("/tests/nothing.js".to_owned()),
         ..options("no-worker")
     });
-    let told = Heard::default();
+    let failures = Payloads::default();
     let _listening = bus.on_failure({
-        let told = Rc::clone(&told);
-        move |why| told.borrow_mut().push(why.to_owned())
+        let failures = Rc::clone(&failures);
+        move |why| failures.borrow_mut().push(why.to_owned())
     });
     let client = bus.client(ConnectOptions::default());
     let answer = client.publish(message("a", "")).await;
     assert_eq!(answer, Err(RequestError::Closed));
-    assert_eq!(bus.status(), BusStatus::Failed(told.borrow()[0].clone()));
+    assert_eq!(
+        bus.status(),
+        BusStatus::Failed(failures.borrow()[0].clone())
+    );
 }

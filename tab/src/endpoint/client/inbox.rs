@@ -27,7 +27,7 @@ pub(super) struct Inbox {
     /// Receive Maximum.
     receive_maximum: usize,
     /// Whether the page listens to the client's own messages.
-    is_heard: bool,
+    has_listeners: bool,
     /// Messages without a listener, the oldest first.
     kept: VecDeque<Kept>,
     /// Notices for the page, in order.
@@ -75,7 +75,7 @@ impl Inbox {
     pub(super) fn new(receive_maximum: u16) -> Self {
         Self {
             receive_maximum: usize::from(receive_maximum),
-            is_heard: true,
+            has_listeners: true,
             kept: VecDeque::new(),
             notified: VecDeque::new(),
             processed: Vec::new(),
@@ -87,9 +87,9 @@ impl Inbox {
     }
 
     /// Sets whether the page listens to the client's own messages.
-    pub(super) fn listen(&mut self, is_heard: bool) {
-        self.is_heard = is_heard;
-        self.is_due |= is_heard;
+    pub(super) fn listen(&mut self, has_listeners: bool) {
+        self.has_listeners = has_listeners;
+        self.is_due |= has_listeners;
     }
 
     /// A reader was added.
@@ -243,10 +243,10 @@ impl Client {
         broker::sorted::sort_by_key(identifiers, |it| *it);
         identifiers.dedup();
         let audience = Audience {
-            is_own: route.is_own && self.inbox.is_heard,
+            is_own: route.is_own && self.inbox.has_listeners,
             readers: route.readers,
         };
-        if route.is_own && !self.inbox.is_heard {
+        if route.is_own && !self.inbox.has_listeners {
             let is_read = route.is_known || !audience.readers.is_empty();
             if !audience.readers.is_empty() {
                 out.push(notified(message.clone(), audience));
@@ -282,7 +282,7 @@ impl Client {
     /// Whether a message without a reader is the client's own: the page listens, or the client has subscribed.
     fn is_for_itself(&self, topic: &str, readers: &[ReaderNo]) -> bool {
         readers.is_empty()
-            || self.inbox.is_heard
+            || self.inbox.has_listeners
             || self.has_subscribed(topic, |_| true)
             || self.is_subscribing(topic)
     }
@@ -302,7 +302,7 @@ impl Client {
                 false => self.readers.matching(topic),
             };
             let is_own = kept.is_read || self.is_for_itself(topic, &readers);
-            let waits_on = is_own && !self.inbox.is_heard;
+            let waits_on = is_own && !self.inbox.has_listeners;
             if waits_on {
                 if !readers.is_empty() {
                     kept.is_read = true;

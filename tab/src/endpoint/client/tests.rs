@@ -122,13 +122,13 @@ impl Bench {
     }
 
     /// The page acknowledges all notices.
-    fn hear(&mut self) {
+    fn add_listener(&mut self) {
         self.client.on_credit_checkpoint(u64::MAX);
         self.input(EndpointInput::PageAcknowledged(u64::MAX));
     }
 
-    fn told_unheard(&mut self) -> bool {
-        self.heard().contains(&ClientNotice::Unheard)
+    fn takes_unheard(&mut self) -> bool {
+        self.notices().contains(&ClientNotice::Unheard)
     }
 
     fn subscribe(&mut self, request: u64, topic_filter: &str) {
@@ -215,7 +215,7 @@ impl Bench {
     }
 
     /// The same for notices.
-    fn heard(&mut self) -> Vec<ClientNotice> {
+    fn notices(&mut self) -> Vec<ClientNotice> {
         let outputs = self.out.drain(..);
         let notices = outputs.filter_map(|output| match output {
             EndpointOutput::Notify(notice) => Some(notice),
@@ -300,7 +300,7 @@ fn an_acknowledgement_of_a_message_that_is_not_resent_yet_is_accepted() {
     bench.reconnect(connack(true).with_receive_maximum(1));
     assert_eq!(bench.sent_publishes(), [(Some(1), true)]);
     bench.packet(Packet::PubAck(PubAckPacket::new(2)));
-    assert_eq!(bench.heard(), [published(2, ReasonCode::Success)]);
+    assert_eq!(bench.notices(), [published(2, ReasonCode::Success)]);
     bench.packet(Packet::PubAck(PubAckPacket::new(1)));
     assert_eq!(bench.sent_publishes(), [(Some(3), true)]);
 }
@@ -314,7 +314,7 @@ fn without_a_session_everything_unacknowledged_is_published_anew() {
     bench.reconnect(connack(false));
     assert_eq!(bench.sent_publishes(), [(Some(3), false)]);
     bench.packet(Packet::PubComp(PubCompPacket::new(1)));
-    assert!(bench.heard().is_empty());
+    assert!(bench.notices().is_empty());
 }
 
 #[test]
@@ -496,9 +496,9 @@ fn a_message_without_dup_is_new_even_with_a_known_identifier() {
     for (dup, messages) in [(false, 1), (true, 0), (false, 1)] {
         message.dup = dup;
         bench.packet(Packet::Publish(message.clone()));
-        let heard = bench.heard().into_iter();
-        let heard = heard.filter(|notice| matches!(notice, ClientNotice::Message(..)));
-        assert_eq!(heard.count(), messages, "dup: {dup}");
+        let notices = bench.notices().into_iter();
+        let notices = notices.filter(|notice| matches!(notice, ClientNotice::Message(..)));
+        assert_eq!(notices.count(), messages, "dup: {dup}");
     }
 }
 
@@ -510,7 +510,7 @@ fn pubrec_with_an_error_ends_the_exchange_without_pubrel() {
     let code = ReasonCode::QuotaExceeded;
     bench.packet(Packet::PubRec(PubRecPacket::new_with_reason(1, code)));
     assert_eq!(bench.out.len(), 1);
-    assert_eq!(bench.heard(), [published(1, code)]);
+    assert_eq!(bench.notices(), [published(1, code)]);
     assert!(bench.client.packet_ids.is_empty());
 }
 
@@ -545,7 +545,7 @@ fn a_packet_id_in_use_is_not_used_again() {
 fn a_session_present_after_clean_start_is_a_protocol_error() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(true));
     let cause = DisconnectCause::BrokerError(ReasonCode::ProtocolError.into());
-    assert_eq!(bench.heard().last(), Some(&disconnected(cause)));
+    assert_eq!(bench.notices().last(), Some(&disconnected(cause)));
     assert!(!bench.client.is_wanted());
 }
 
@@ -564,7 +564,7 @@ fn a_refused_connect_disconnects_for_good() {
     let refusal = ConnAckPacket::new(false, ReasonCode::NotAuthorized);
     let mut bench = Bench::connected(ConnectOptions::default(), refusal);
     let cause = DisconnectCause::Refused(ReasonCode::NotAuthorized.into());
-    assert_eq!(bench.heard().last(), Some(&disconnected(cause)));
+    assert_eq!(bench.notices().last(), Some(&disconnected(cause)));
     bench.connections += 1;
     bench.input(EndpointInput::Up(BROKER, ConnectionNo(bench.connections)));
     assert!(bench.sent().is_empty());
@@ -581,8 +581,8 @@ fn a_waiting_packet_is_refused_if_the_next_broker_accepts_less() {
     bench.reconnect(connack(true).with_maximum_packet_size(maximum));
     let too_large =
         |request| ClientNotice::Refused(RequestId(request), Problem::TooLarge { maximum });
-    let heard = bench.heard();
-    assert_eq!(heard[1..], [too_large(1), too_large(2)]);
+    let notices = bench.notices();
+    assert_eq!(notices[1..], [too_large(1), too_large(2)]);
     assert!(bench.client.in_flight.is_empty());
     assert!(bench.client.packet_ids.is_empty());
 }
@@ -769,12 +769,12 @@ fn a_message_repeated_on_another_connection_is_delivered_once_and_acknowledged_t
 #[test]
 fn a_repeated_message_with_an_identifier_of_another_one_is_delivered() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        for was_heard in [false, true] {
+        for has_listeners in [false, true] {
             let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
             bench.message(5, qos, false, &[]);
             bench.client.on_credit_checkpoint(1);
             bench.reconnect(connack(true));
-            if was_heard {
+            if has_listeners {
                 bench.input(EndpointInput::PageAcknowledged(1));
             }
             let mut other = PublishPacket::new("a", "another", qos);
@@ -791,7 +791,7 @@ fn a_repeated_message_with_an_identifier_of_another_one_is_delivered() {
 fn a_lost_acknowledgement_of_a_qos_2_message_is_repeated() {
     let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
     bench.message(5, QoS::ExactlyOnce, false, &[]);
-    bench.hear();
+    bench.add_listener();
     bench.reconnect(connack(true));
     bench.out.clear();
     bench.message(5, QoS::ExactlyOnce, true, &[]);
@@ -824,7 +824,7 @@ fn messages_without_a_listener_wait_and_are_not_acknowledged() {
     for packet_id in 1..=3 {
         assert_eq!(bench.message(packet_id, QoS::AtLeastOnce, false, &[]), []);
     }
-    bench.hear();
+    bench.add_listener();
     assert!(bench.sent().is_empty());
     // Another connection repeats it, and there is still one of each.
     bench.reconnect(connack(true));
@@ -834,7 +834,7 @@ fn messages_without_a_listener_wait_and_are_not_acknowledged() {
     }
     bench.command(ClientCommand::Listen(true));
     assert_eq!(bench.send_kept().len(), 3);
-    bench.hear();
+    bench.add_listener();
     assert_eq!(bench.sent().len(), 3);
 }
 
@@ -889,10 +889,10 @@ fn the_page_is_notified_when_no_more_messages_can_arrive() {
     bench.out.clear();
     for packet_id in 1..=1_024 {
         bench.message(packet_id, QoS::AtLeastOnce, false, &[]);
-        assert_eq!(bench.told_unheard(), packet_id == 1_024);
+        assert_eq!(bench.takes_unheard(), packet_id == 1_024);
     }
     bench.message(1_025, QoS::AtLeastOnce, false, &[]);
-    assert!(!bench.told_unheard(), "once");
+    assert!(!bench.takes_unheard(), "once");
     // Also without a current subscription: an earlier life of the session may have had one.
     let unsubscribe = ClientCommand::Unsubscribe(RequestId(2), vec!["a".to_owned()]);
     bench.command(unsubscribe);
@@ -990,7 +990,7 @@ fn a_client_that_unsubscribes_leaves_its_readers_alone() {
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.out.clear();
     // The filter with a reader is subscribed to with the reader's options. A refusal leaves the client subscribed.
-    for (code, told) in [
+    for (code, reported) in [
         (SubAckReasonCode::QuotaExceeded, 0x97),
         (SubAckReasonCode::GrantedQoS0, 0),
     ] {
@@ -1002,11 +1002,11 @@ fn a_client_that_unsubscribes_leaves_its_readers_alone() {
             "{sent:?}"
         );
         bench.unsuback();
-        assert_eq!(bench.heard(), []);
+        assert_eq!(bench.notices(), []);
         bench.suback(&[code]);
-        let codes = ClientNotice::Unsubscribed(RequestId(3), vec![told, 0]);
-        assert_eq!(bench.heard(), [codes]);
-        assert_eq!(bench.client.subscriptions.contains_key("a"), told != 0);
+        let codes = ClientNotice::Unsubscribed(RequestId(3), vec![reported, 0]);
+        assert_eq!(bench.notices(), [codes]);
+        assert_eq!(bench.client.subscriptions.contains_key("a"), reported != 0);
     }
     bench.command(ClientCommand::Release(RequestId(4), ReaderNo(1)));
     assert!(matches!(&bench.sent()[..], [Packet::Unsubscribe(it)] if it.filters == ["a"]));
@@ -1040,8 +1040,8 @@ fn one_request_of_the_client_for_filters_of_readers_and_others_is_answered_once(
         let codes = vec![SubAckReasonCode::GrantedQoS1; filters];
         bench.suback_to(packet_id, &codes);
     }
-    let heard = bench.heard();
-    let answers: Vec<_> = heard
+    let notices = bench.notices();
+    let answers: Vec<_> = notices
         .iter()
         .filter(|it| matches!(it, ClientNotice::Subscribed(..)))
         .collect();
@@ -1057,7 +1057,7 @@ fn a_refused_reader_is_not_subscribed_again() {
     bench.read(1, "a").expect("a SUBSCRIBE");
     bench.out.clear();
     bench.suback(&[SubAckReasonCode::NotAuthorized]);
-    assert_eq!(bench.heard(), [ClientNotice::Granted(ReaderNo(1), 0x87)]);
+    assert_eq!(bench.notices(), [ClientNotice::Granted(ReaderNo(1), 0x87)]);
     bench.reconnect(connack(false));
     assert!(bench.sent().is_empty());
     let wrong = Subscription {
@@ -1065,16 +1065,16 @@ fn a_refused_reader_is_not_subscribed_again() {
         ..Subscription::default()
     };
     bench.command(ClientCommand::Read(ReaderNo(2), wrong));
-    let heard = bench.heard();
+    let notices = bench.notices();
     assert!(
         matches!(
-            &heard[..],
+            &notices[..],
             [ClientNotice::ReaderRefused(
                 ReaderNo(2),
                 Problem::TopicFilter(_)
             )]
         ),
-        "{heard:?}"
+        "{notices:?}"
     );
 }
 
@@ -1111,7 +1111,7 @@ fn an_invalid_topic_filter_is_refused_before_anything_is_sent() {
             ClientNotice::ReaderRefused(ReaderNo(3), problem()),
         ];
         let count = bench.out.len();
-        assert_eq!(bench.heard(), expected);
+        assert_eq!(bench.notices(), expected);
         assert_eq!(count, expected.len(), "nothing is sent");
     }
     // The connection continues.
@@ -1161,7 +1161,7 @@ fn readers_share_a_pending_answer_and_the_last_one_unsubscribes() {
     assert_eq!(bench.read(2, "a"), None);
     bench.out.clear();
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
-    assert_eq!(bench.heard(), [granted(1, 0), granted(2, 0)]);
+    assert_eq!(bench.notices(), [granted(1, 0), granted(2, 0)]);
     bench.command(ClientCommand::Release(RequestId(1), ReaderNo(1)));
     assert!(bench.sent().is_empty());
     bench.command(ClientCommand::Release(RequestId(2), ReaderNo(2)));
@@ -1181,12 +1181,12 @@ fn a_reader_added_while_retained_messages_arrive_gets_all_of_them() {
     bench.out.clear();
     // They do not wait for the answer to the first SUBSCRIBE.
     bench.suback_to(request, &[SubAckReasonCode::GrantedQoS0]);
-    assert_eq!(bench.heard(), []);
+    assert_eq!(bench.notices(), []);
     bench.retained(&[second], &[2]);
     bench.out.clear();
     bench.suback(&[SubAckReasonCode::GrantedQoS1]);
     assert_eq!(
-        bench.heard(),
+        bench.notices(),
         [granted(1, 0), granted(2, 0)],
         "not more than they want"
     );
@@ -1199,7 +1199,7 @@ fn a_reader_without_retained_messages_joins_without_a_packet() {
     bench.suback(&[SubAckReasonCode::GrantedQoS0]);
     bench.out.clear();
     bench.command(ClientCommand::Read(ReaderNo(2), unretained("a")));
-    assert_eq!(bench.heard(), [granted(2, 0)]);
+    assert_eq!(bench.notices(), [granted(2, 0)]);
     assert!(bench.sent().is_empty());
     bench.retained(&[first], &[1]);
     let both = vec![ReaderNo(1), ReaderNo(2)];
@@ -1290,9 +1290,9 @@ fn messages_carry_the_identifiers_that_the_page_chose() {
     message.properties.set_subscription_identifier(identifier);
     bench.out.clear();
     bench.packet(Packet::Publish(message));
-    let heard = bench.heard();
-    let [ClientNotice::Message(message, _)] = &heard[..] else {
-        panic!("{heard:?}");
+    let notices = bench.notices();
+    let [ClientNotice::Message(message, _)] = &notices[..] else {
+        panic!("{notices:?}");
     };
     assert_eq!(message.subscription_identifiers, [42, LARGEST]);
 }
@@ -1304,7 +1304,7 @@ fn a_refused_filter_is_subscribed_to_again_by_the_next_reader() {
         bench.command(ClientCommand::Read(ReaderNo(no), unretained("a")));
         bench.last_subscribe();
         bench.suback(&[SubAckReasonCode::NotAuthorized]);
-        assert_eq!(bench.heard(), [granted(no, 0x87)]);
+        assert_eq!(bench.notices(), [granted(no, 0x87)]);
     }
 }
 
