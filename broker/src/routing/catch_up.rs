@@ -91,9 +91,14 @@ impl CatchUps {
         self.pending.iter().map(|(number, it)| (*number, it))
     }
 
-    /// The topics that are ahead, with the last catch-up for which they are.
+    /// The topics that are ahead for a pending catch-up, with the last one for which they are.
     pub(crate) fn ahead(&self) -> impl Iterator<Item = (&TopicName, u32)> {
-        self.ahead.iter().map(|(topic, number)| (topic, *number))
+        let first = self.pending.iter().next().map(|(number, _)| *number);
+        self.ahead
+            .iter()
+            .map(|(topic, number)| (topic, *number))
+            // A topic may outlive its catch-ups: removing it with them would compare all.
+            .filter(move |(_, number)| first.is_some_and(|first| *number >= first))
     }
 
     /// The next number.
@@ -455,5 +460,33 @@ impl Broker {
             number,
             topic,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test inputs are valid")]
+
+    use super::*;
+
+    #[test]
+    fn topics_are_ahead_only_for_pending_catch_ups() {
+        let catch_up = || CatchUp::new(TopicFilter::parse("a/#").unwrap(), false);
+        let topic = TopicName::parse("a/b").unwrap();
+        let mut catch_ups = CatchUps::default();
+        catch_ups.insert(6, catch_up());
+        catch_ups.set_ahead(topic.clone(), 6);
+        catch_ups.insert(8, catch_up());
+        let ahead = |catch_ups: &CatchUps| -> Vec<_> {
+            let ahead = catch_ups.ahead();
+            ahead
+                .map(|(topic, number)| (topic.clone(), number))
+                .collect()
+        };
+        assert_eq!(ahead(&catch_ups), [(topic, 6)]);
+
+        // A broker restored from a log in which the first one ended before the second began does not know the topic.
+        catch_ups.remove(6);
+        assert_eq!(ahead(&catch_ups), []);
     }
 }
