@@ -81,7 +81,7 @@ pub(crate) fn control(message: &ControlMessage) -> String {
             it.clients,
             it.visibility
         ),
-        ControlMessage::Goodbye { tab_id } => format!("goodbye of {}", tab_id.short()),
+        ControlMessage::Goodbye { tab_id, .. } => format!("goodbye of {}", tab_id.short()),
         ControlMessage::Bind { lane: it, binding } => {
             format!("bind {} binding {binding}", lane(*it))
         }

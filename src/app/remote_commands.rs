@@ -16,6 +16,10 @@ pub(crate) const FREEZE_MS: u32 = 10_000;
 /// How long a resumed worker can take to learn that another tab is the broker.
 const THAW_MS: u32 = 500;
 
+/// Commands come exactly once. A broker that freezes has not acknowledged its command, and the next broker would send it again:
+/// the tab would freeze twice.
+const QOS: QoS = QoS::ExactlyOnce;
+
 /// A command for a tab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemoteCommand {
@@ -89,7 +93,7 @@ pub(crate) fn send(
     drop(client.publish(Publication {
         topic: topic(tab),
         payload: command.name().into(),
-        qos: QoS::AtLeastOnce,
+        qos: QOS,
         ..Publication::default()
     }));
 }
@@ -107,7 +111,7 @@ pub(crate) fn use_remote_commands(dispatch: &Callback<Action>) {
         let subscriber = tab.map(|tab| {
             let wanted = Subscription {
                 topic_filter: topic(tab),
-                qos: QoS::AtLeastOnce,
+                qos: QOS,
                 ..Subscription::default()
             };
             let (bus, dispatch) = (bus.clone(), dispatch.clone());

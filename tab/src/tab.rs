@@ -330,7 +330,7 @@ impl Joined {
         match message {
             ControlMessage::Who { .. } => self.on_who(turn),
             ControlMessage::Announce(announcement) => self.on_announce(announcement, turn),
-            ControlMessage::Goodbye { tab_id } => self.on_goodbye(tab_id, turn),
+            ControlMessage::Goodbye { tab_id, is_lost } => self.on_goodbye(tab_id, is_lost, turn),
             ControlMessage::Bind { lane, binding } => self.on_bind(lane, binding, turn),
             ControlMessage::Probe { tab_id, number } => self.on_probe(tab_id, number, turn),
             ControlMessage::Pong {

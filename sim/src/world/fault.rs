@@ -95,7 +95,10 @@ impl World<'_> {
             Fault::FalseGoodbye => {
                 self.oracle.tally.false_goodbyes += 1;
                 let victim = self.prefer_broker(victim);
-                self.post_as_unknown_tab(&ControlMessage::Goodbye { tab_id: victim });
+                self.post_as_unknown_tab(&ControlMessage::Goodbye {
+                    tab_id: victim,
+                    is_lost: false,
+                });
             }
             Fault::FalseClaim => self.false_claim(),
             Fault::FarRow => {

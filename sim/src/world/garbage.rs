@@ -95,7 +95,10 @@ pub(crate) fn from_unknown_tab(
     let tab_id = TabId::from_entropy(prng.next());
     match prng.between(0, 4) {
         0 => ControlMessage::Who { tab_id },
-        1 => ControlMessage::Goodbye { tab_id },
+        1 => ControlMessage::Goodbye {
+            tab_id,
+            is_lost: false,
+        },
         2 => ControlMessage::Unbind {
             lane: Lane {
                 tab: tab_id,

@@ -102,7 +102,10 @@ impl World<'_> {
         let is_silent = self.channels.is_mute(tab);
         self.channels.on_tab_ended(tab);
         if has_joined && !is_crash && !is_silent {
-            let goodbye = ControlMessage::Goodbye { tab_id: tab };
+            let goodbye = ControlMessage::Goodbye {
+                tab_id: tab,
+                is_lost: false,
+            };
             self.post_control(Sender::Page(tab), &goodbye);
         }
         self.schedule_in(20_000, 60_000, Event::EndNoticed(tab));

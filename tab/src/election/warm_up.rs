@@ -43,7 +43,13 @@ pub fn warm_up(now: Time) -> usize {
     // The first tab leaves, and the second replaces it.
     let tab_id = stage.tabs.remove(0).tab_id();
     for place in 0..stage.tabs.len() {
-        stage.input(place, Input::Control(ControlMessage::Goodbye { tab_id }));
+        stage.input(
+            place,
+            Input::Control(ControlMessage::Goodbye {
+                tab_id,
+                is_lost: false,
+            }),
+        );
     }
     stage.input(0, Input::Lock(LockEvent::Granted(Lock::Broker)));
     stage.publish(1);

@@ -55,6 +55,8 @@ pub enum ControlMessage {
     Goodbye {
         /// The tab that left.
         tab_id: TabId,
+        /// Whether its lock was free without a goodbye of its page: it crashed, or was killed.
+        is_lost: bool,
     },
     /// A tab has opened its end of the lane and asks the broker to open the other one.
     Bind {
@@ -143,7 +145,11 @@ impl ControlMessage {
         };
         match self {
             Self::Who { tab_id } => kind("who", tab_id),
-            Self::Goodbye { tab_id } => kind("goodbye", tab_id),
+            Self::Goodbye { tab_id, is_lost } => {
+                let mut fields = kind("goodbye", tab_id);
+                fields.extend(is_lost.then_some(("isLost", Value::Truth(true))));
+                fields
+            }
             Self::Announce(it) => {
                 let mut fields = kind("announce", &it.tab_id);
                 fields.push(("isBroker", Value::Truth(it.is_broker)));
@@ -204,7 +210,11 @@ impl ControlMessage {
         let tab_id = fields.tab("tabId")?;
         Some(match fields.text("type")??.as_str() {
             "who" => Self::Who { tab_id },
-            "goodbye" => Self::Goodbye { tab_id },
+            "goodbye" => Self::Goodbye {
+                tab_id,
+                // The cause is only displayed: anything else is ignored.
+                is_lost: matches!((fields.0)("isLost"), Field::Value(Value::Truth(true))),
+            },
             "announce" => Self::Announce(Announcement {
                 tab_id,
                 is_broker: fields.truth("isBroker")??,

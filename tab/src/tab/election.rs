@@ -53,7 +53,10 @@ impl Joined {
     fn on_tab_lost(&mut self, tab: TabId, turn: &mut Turn<'_>) {
         match &self.part {
             Part::Broker(leadership) if leadership.watched.contains(&tab) => {
-                turn.control(ControlMessage::Goodbye { tab_id: tab });
+                turn.control(ControlMessage::Goodbye {
+                    tab_id: tab,
+                    is_lost: true,
+                });
                 self.forget(tab, EventKind::TabLost(tab), turn);
             }
             Part::Client(uplink) if uplink.broker() == tab => self.on_broker_gone(turn),

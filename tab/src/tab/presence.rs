@@ -108,13 +108,18 @@ impl Joined {
 
     /// A page, or another sender, says that a tab leaves. Only the tab's lock proves it: the broker queues for that
     /// lock, and ends no session because of a message.
-    pub(super) fn on_goodbye(&mut self, tab: TabId, turn: &mut Turn<'_>) {
+    pub(super) fn on_goodbye(&mut self, tab: TabId, is_lost: bool, turn: &mut Turn<'_>) {
         if tab == self.tab_id {
             // A broker that took this tab for gone has closed the lane and sent `unbind`.
             return self.refute(turn);
         }
         if self.presence.members.remove(tab) {
-            turn.event(EventKind::TabLeft(tab));
+            let event = if is_lost {
+                EventKind::TabLost(tab)
+            } else {
+                EventKind::TabLeft(tab)
+            };
+            turn.event(event);
         }
         if let Part::Client(uplink) = &mut self.part
             && uplink.broker() == tab

@@ -304,3 +304,22 @@ fn a_tab_with_candidacy_client_waits_for_a_broker_and_never_becomes_it() {
     world.pass(20_000);
     assert!(world.brokers([1]).is_empty());
 }
+
+#[test]
+fn a_thawed_tab_shows_the_broker_that_replaced_it() {
+    for frozen_ms in [1_500, 10_000, 31_000] {
+        let mut world = World::durable_connected(3);
+        world.freeze(id(1));
+        world.publish(id(2), "a", "x", QoS::AtLeastOnce);
+        world.pass(frozen_ms);
+        let [broker] = world.brokers([2, 3])[..] else {
+            panic!("no broker");
+        };
+        world.thaw(id(1));
+        world.pass(500);
+        let shown = world.members(id(1)).iter();
+        let shown: Vec<_> = shown.filter(|tab| tab.is_broker).collect();
+        assert_eq!(shown.len(), 1, "{frozen_ms}: {:#?}", world.members(id(1)));
+        assert_eq!(shown[0].tab_id, broker);
+    }
+}

@@ -159,7 +159,10 @@ fn a_forged_goodbye_does_not_end_a_broker() {
     let mut world = two_tabs();
     let roles = [world.role(id(1)), world.role(id(2))];
     world.take_notices(id(2));
-    world.post(ControlMessage::Goodbye { tab_id: id(1) });
+    world.post(ControlMessage::Goodbye {
+        tab_id: id(1),
+        is_lost: false,
+    });
     assert_eq!([world.role(id(1)), world.role(id(2))], roles);
     assert!(world.statuses(id(2)).is_empty());
     assert_works(&mut world);

@@ -64,7 +64,10 @@ fn unacknowledged_and_waiting_messages_go_to_the_next_broker_in_order() {
     world.freeze(id(2));
     let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce];
     let sent = qos.map(|qos| world.publish(id(3), "a", "sent without a broker", qos));
-    world.post(ControlMessage::Goodbye { tab_id: id(1) });
+    world.post(ControlMessage::Goodbye {
+        tab_id: id(1),
+        is_lost: false,
+    });
     world.free_locks(id(1));
     assert_eq!(world.role(id(3)), Role::Waiting);
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce];

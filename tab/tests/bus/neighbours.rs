@@ -265,7 +265,10 @@ fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
     let statuses = [1, 2, 3].map(|number| world.statuses(id(number)).len());
     is_served(&mut world, &[1, 2, 3], 10, |world, _| {
         for number in 1..=3 {
-            world.post(ControlMessage::Goodbye { tab_id: id(number) });
+            world.post(ControlMessage::Goodbye {
+                tab_id: id(number),
+                is_lost: false,
+            });
         }
     });
     assert!(world.payloads(id(2)).is_empty());
@@ -285,7 +288,10 @@ fn a_forged_goodbye_ends_no_session_and_sends_no_will() {
 #[test]
 fn the_end_of_a_broker_that_sent_goodbye_is_known_as_soon_as_its_lock_is_free() {
     let mut world = World::durable_connected(3);
-    let goodbye = ControlMessage::Goodbye { tab_id: id(1) };
+    let goodbye = ControlMessage::Goodbye {
+        tab_id: id(1),
+        is_lost: false,
+    };
     let term = world.term(id(1));
     let lost = EventKind::BrokerLost { term };
     // A forged message, which then becomes true.
@@ -305,7 +311,10 @@ fn the_end_of_a_broker_that_sent_goodbye_is_known_as_soon_as_its_lock_is_free() 
 fn a_forged_message_about_a_broker_leaves_no_tab_in_the_queue_for_its_lock() {
     let mut world = World::durable_connected(3);
     for number in 1..=3 {
-        world.post(ControlMessage::Goodbye { tab_id: id(number) });
+        world.post(ControlMessage::Goodbye {
+            tab_id: id(number),
+            is_lost: false,
+        });
     }
     let term = world.term(id(1));
     world.freeze(id(1));

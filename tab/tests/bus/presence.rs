@@ -62,6 +62,33 @@ fn arriving_leaving_and_lost_tabs_are_reported() {
 }
 
 #[test]
+fn all_tabs_report_the_same_end_of_a_tab() {
+    let mut world = World::durable_connected(5);
+    world.close(id(5));
+    world.crash(id(4));
+    world.pass(1_000);
+    // The broker.
+    world.crash(id(1));
+    world.pass(3_000);
+    for number in [2, 3] {
+        let ends = world
+            .events(id(number))
+            .into_iter()
+            .filter(|kind| matches!(kind, EventKind::TabLeft(_) | EventKind::TabLost(_)));
+        let expected = [
+            EventKind::TabLeft(id(5)),
+            EventKind::TabLost(id(4)),
+            EventKind::TabLost(id(1)),
+        ];
+        assert_eq!(
+            ends.collect::<Vec<_>>(),
+            expected.iter().collect::<Vec<_>>(),
+            "{number}"
+        );
+    }
+}
+
+#[test]
 fn a_tab_announces_itself_every_five_seconds() {
     let mut world = World::with_tabs(2);
     world.pass(1_000);

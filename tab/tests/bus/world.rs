@@ -311,7 +311,10 @@ impl World {
     /// The page says goodbye, and the tab ends.
     pub(crate) fn close(&mut self, tab_id: TabId) {
         self.vanish(tab_id);
-        self.post(ControlMessage::Goodbye { tab_id });
+        self.post(ControlMessage::Goodbye {
+            tab_id,
+            is_lost: false,
+        });
         self.free_locks(tab_id);
     }
 

@@ -110,7 +110,10 @@ mod tests {
                 log: Some(6),
                 storage: tab::api::StorageState::Full,
             }),
-            ControlMessage::Goodbye { tab_id },
+            ControlMessage::Goodbye {
+                tab_id,
+                is_lost: false,
+            },
             ControlMessage::Bind { lane, binding },
             ControlMessage::Probe { tab_id, number },
             ControlMessage::Pong {

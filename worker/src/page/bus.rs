@@ -367,7 +367,10 @@ impl Running {
         };
         // Without a goodbye, the other tabs learn of the end from the lock, a little later.
         let _ = BroadcastChannel::new(&channel.control()).and_then(|control| {
-            control.post_message(&control::to_js(&ControlMessage::Goodbye { tab_id })?)?;
+            control.post_message(&control::to_js(&ControlMessage::Goodbye {
+                tab_id,
+                is_lost: false,
+            })?)?;
             control.close();
             Ok(())
         });

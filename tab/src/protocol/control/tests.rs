@@ -104,8 +104,16 @@ fn messages_are_objects_with_readable_fields() {
         (
             ControlMessage::Goodbye {
                 tab_id: TabId::from_entropy(1),
+                is_lost: false,
             },
             r#"{"type":"goodbye","tabId":"0000000000000001"}"#,
+        ),
+        (
+            ControlMessage::Goodbye {
+                tab_id: TabId::from_entropy(1),
+                is_lost: true,
+            },
+            r#"{"type":"goodbye","tabId":"0000000000000001","isLost":true}"#,
         ),
         (
             ControlMessage::Bind { lane, binding: 2 },
