@@ -95,6 +95,10 @@ fn a_folded_section_shows_how_many_of_its_fields_are_sent() {
         Vec::new(),
     );
     until_text(&tab, "publish-properties", "Properties (2)");
+    // The message that was changed and not sent is there again on demand.
+    tab.click("publish-restore");
+    until_text(&tab, "publish-properties", "Properties (1)");
+    tab.until_count("publish-restore", 0);
 
     until_text(&tab, "subscribe-options", "QoS 2 · Options");
     tab.execute(

@@ -1,5 +1,6 @@
 //! Clears retained messages of the broker, and restores them.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use tabmq_worker::api::{Answer, Publication, Question};
@@ -45,14 +46,27 @@ pub(crate) fn confirm(client: &Client, set: RetainedSet, dispatch: &Callback<Act
     spawn_local(async move { clear(&client, set, &dispatch).await });
 }
 
-/// Publishes cleared messages again.
+/// Publishes cleared messages again, except on topics that have another retained message by now.
 pub(crate) fn restore(client: &Client, set: &RetainedSet, dispatch: &Callback<Action>) {
     dispatch.emit(Action::Clearing(None));
-    let restorations = set.restorations(time::unix_ms() as u64);
+    let mut restorations = set.restorations(time::unix_ms() as u64);
     let (client, dispatch) = (client.clone(), dispatch.clone());
     spawn_local(async move {
-        let outcome = publish_all(&client, restorations).await;
-        dispatch.emit(Action::Clearing(Some(Clearing::Restored(outcome))));
+        let topics = restorations.iter().map(|it| it.topic.clone()).collect();
+        match find(client.bus(), &Wanted::Topics(topics)).await {
+            Ok(newer) => {
+                let before = restorations.len();
+                let newer: BTreeSet<&String> = newer.topics().iter().collect();
+                restorations.retain(|it| !newer.contains(&it.topic));
+                let skipped = before - restorations.len();
+                let outcome = Outcome {
+                    skipped,
+                    ..publish_all(&client, restorations).await
+                };
+                dispatch.emit(Action::Clearing(Some(Clearing::Restored(outcome))));
+            }
+            Err(why) => dispatch.emit(Action::RetainedUnreadable(why)),
+        }
     });
 }
 

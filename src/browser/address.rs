@@ -46,21 +46,30 @@ pub(crate) fn show_query(query: &str, as_entry: bool) {
 /// Calls `on_move` after Back or Forward within the history of this page.
 #[hook]
 pub(crate) fn use_history(on_move: Callback<()>) {
-    use_effect_with(on_move, |on_move| {
-        let on_move = on_move.clone();
-        let listener = Closure::<dyn FnMut()>::new(move || on_move.emit(()));
+    use_window_event("popstate", on_move);
+}
+
+/// Calls `on_leave` when the page is left or loaded anew.
+#[hook]
+pub(crate) fn use_leave(on_leave: Callback<()>) {
+    use_window_event("pagehide", on_leave);
+}
+
+#[hook]
+fn use_window_event(name: &'static str, on_event: Callback<()>) {
+    use_effect_with(on_event, move |on_event| {
+        let on_event = on_event.clone();
+        let listener = Closure::<dyn FnMut()>::new(move || on_event.emit(()));
         let window = web_sys::window();
         if let Some(window) = &window {
             // It fails only if the listener is not a function.
-            let _ = window
-                .add_event_listener_with_callback("popstate", listener.as_ref().unchecked_ref());
+            let _ =
+                window.add_event_listener_with_callback(name, listener.as_ref().unchecked_ref());
         }
         move || {
             if let Some(window) = window {
-                let _ = window.remove_event_listener_with_callback(
-                    "popstate",
-                    listener.as_ref().unchecked_ref(),
-                );
+                let _ = window
+                    .remove_event_listener_with_callback(name, listener.as_ref().unchecked_ref());
             }
         }
     });

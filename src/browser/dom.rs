@@ -49,6 +49,17 @@ pub(crate) fn top_of(element: &web_sys::Element) -> Option<f64> {
         .as_f64()
 }
 
+/// Scrolls the page to an element that is below the window.
+pub(crate) fn show_if_below(element: &web_sys::Element) {
+    let height = web_sys::window().and_then(|window| window.inner_height().ok()?.as_f64());
+    if top_of(element)
+        .zip(height)
+        .is_some_and(|(top, height)| top >= height)
+    {
+        element.scroll_into_view();
+    }
+}
+
 /// Asks for a frame after the first drawing, and after each change of the element's size.
 #[hook]
 pub(crate) fn use_size(element: &NodeRef, frame: &Rc<AnimationFrame>) {

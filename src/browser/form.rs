@@ -75,29 +75,34 @@ impl Form {
         if let Some(place) = topic.chars().position(|it| matches!(it, '+' | '#')) {
             return Err(labels::publish::wildcard(place));
         }
-        let names = self.all("user-property-name").into_iter();
-        let user_properties = names.zip(self.all("user-property-value"));
-        let is_given = |pair: &(String, String)| !(pair.0.is_empty() && pair.1.is_empty());
-        let correlation_data = self.optional("correlation-data");
         Ok(Publication {
             topic,
             payload: self.payload_format().parse(&self.text("payload"))?,
             qos: self.qos("qos"),
             retain: self.is_on("retain"),
-            properties: MessageProperties {
-                payload_is_utf8: self.is_on("payload-is-utf8").then_some(true),
-                message_expiry_interval: self.number("message-expiry-interval"),
-                content_type: self.optional("content-type"),
-                response_topic: self.optional("response-topic"),
-                correlation_data: match correlation_data {
-                    Some(typed) => {
-                        let data = Format::Hex.parse(&typed);
-                        Some(data.map_err(|why| labels::publish::correlation_data(&why))?)
-                    }
-                    None => None,
-                },
-                user_properties: user_properties.filter(is_given).collect(),
+            properties: self.properties()?,
+        })
+    }
+
+    /// The properties of the message, or a sentence about an error in them.
+    pub(crate) fn properties(&self) -> Result<MessageProperties, String> {
+        let names = self.all("user-property-name").into_iter();
+        let user_properties = names.zip(self.all("user-property-value"));
+        let is_given = |pair: &(String, String)| !(pair.0.is_empty() && pair.1.is_empty());
+        let correlation_data = self.optional("correlation-data");
+        Ok(MessageProperties {
+            payload_is_utf8: self.is_on("payload-is-utf8").then_some(true),
+            message_expiry_interval: self.number("message-expiry-interval"),
+            content_type: self.optional("content-type"),
+            response_topic: self.optional("response-topic"),
+            correlation_data: match correlation_data {
+                Some(typed) => {
+                    let data = Format::Hex.parse(&typed);
+                    Some(data.map_err(|why| labels::publish::correlation_data(&why))?)
+                }
+                None => None,
             },
+            user_properties: user_properties.filter(is_given).collect(),
         })
     }
 

@@ -79,6 +79,9 @@ pub(crate) enum Shape {
 /// Width of the widest label at the axis of time plus a gap, in heights of a letter.
 const TIME_LETTERS: u32 = 8;
 
+/// Time that is shown before and after a single moment, in seconds.
+const MARGIN_S: f64 = 30.0;
+
 /// Width and height in CSS pixels, without the legend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
@@ -108,8 +111,10 @@ struct Callbacks {
     value_ticks: Closure<ValueTicks>,
     time_ticks: Closure<TimeTicks>,
     legend: Closure<Legend>,
+    time_range: Closure<TimeRange>,
 }
 
+type TimeRange = dyn Fn(JsValue, JsValue, JsValue) -> Array;
 type ValueTicks = dyn Fn(JsValue, Array) -> Array;
 type TimeTicks = dyn Fn(JsValue, Array, JsValue, JsValue, JsValue) -> Array;
 type Legend = dyn Fn(JsValue, JsValue, JsValue, JsValue) -> String;
@@ -180,6 +185,15 @@ impl Callbacks {
             legend: Closure::new(move |_uplot, _value, series: JsValue, moment: JsValue| {
                 let series = index(&series).unwrap_or(0);
                 legend(series, index(&moment))
+            }),
+            time_range: Closure::new(|_uplot, from: JsValue, to: JsValue| {
+                match (from.as_f64(), to.as_f64()) {
+                    // uPlot would show a whole day after a single moment.
+                    (Some(from), Some(to)) if from >= to => {
+                        Array::of2(&(to - MARGIN_S).into(), &(to + MARGIN_S).into())
+                    }
+                    _ => Array::of2(&from, &to),
+                }
             }),
         }
     }
@@ -265,7 +279,11 @@ fn options<'a>(
     }
     // 1 is linear, 3 logarithmic.
     let distribution = if is_logarithmic { 3 } else { 1 };
-    let scales = object([("y", object([("distr", distribution.into())]).into())]);
+    let time_range = callbacks.time_range.as_ref();
+    let scales = object([
+        ("x", object([("range", time_range.clone())]).into()),
+        ("y", object([("distr", distribution.into())]).into()),
+    ]);
     for (index, line) in lines.enumerate() {
         let Some(name) = line.scale.name(index) else {
             continue;

@@ -33,23 +33,21 @@ pub(super) struct TypedMessage {
 }
 
 impl TypedMessage {
-    /// The message from the URL; `None`: its payload does not fit its format.
-    pub(super) fn of_share_url(draft: &share_url::Draft) -> Option<Self> {
-        Some(Self {
+    /// The message in the form, as far as it can be sent: properties with an error are left out.
+    pub(super) fn of_form(form: &Form) -> Self {
+        let typed = Self::of_draft(form.draft());
+        let properties = form.properties().unwrap_or_default();
+        Self {
             publication: Publication {
-                topic: draft.topic.clone(),
-                payload: draft.format.parse(&draft.payload).ok()?,
-                qos: draft.qos,
-                retain: draft.retain,
-                ..Publication::default()
+                properties,
+                ..typed.publication
             },
-            format: draft.format,
-            typed: None,
-        })
+            ..typed
+        }
     }
 
-    /// The message that this tab kept. Its payload can be half typed.
-    pub(super) fn of_kept(draft: share_url::Draft) -> Self {
+    /// A message from the URL, or one that this tab kept. Its payload can be half typed.
+    pub(super) fn of_draft(draft: share_url::Draft) -> Self {
         Self {
             publication: Publication {
                 topic: draft.topic,
@@ -248,9 +246,9 @@ pub(super) fn MessageForm(props: &MessageFormProps) -> Html {
                 </button>
             </div>
             // On a row of its own, so that the second click of a double click does not stop the repetition.
-            if repeated.is_some() {
+            if let Some((publication, _)) = &*repeated {
                 <div class="publish-row publish-repeating">
-                    <p class="publish-result">{ labels::publish::REPEATING }</p>
+                    <p class="publish-result">{ labels::publish::repeating(&publication.topic) }</p>
                     <button type="button" onclick={stop} data-testid="publish-stop">{ labels::publish::STOP }</button>
                 </div>
             }

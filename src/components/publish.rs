@@ -9,7 +9,8 @@ use tabmq_worker::hooks::{use_bus_status, use_publish, use_role};
 use yew::prelude::*;
 
 use super::message_form::{MessageForm, TypedMessage};
-use crate::browser::{address, focus, session_storage};
+use crate::browser::form::Form;
+use crate::browser::{address, dom, focus, session_storage};
 use crate::labels;
 use crate::payload::Preview;
 use crate::state::share_url;
@@ -20,8 +21,8 @@ const HISTORY_MAX: usize = 20;
 /// Key of the typed message in the session storage, so that a reload keeps it.
 const KEPT: &str = "tabmq.draft";
 
-/// Bytes of a payload that is kept there. Each key press writes it.
-const KEPT_BYTES_MAX: usize = 1 << 16;
+/// Bytes of a payload that is kept there with each key press. A larger one is kept when the page is left.
+const KEPT_AT_ONCE_MAX: usize = 1 << 16;
 
 #[derive(PartialEq, Properties)]
 pub(super) struct PublishProps {
@@ -46,26 +47,62 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let history = use_reducer(History::default);
     // Another draft is another form, because fields keep their own text.
     let draft = use_state(|| {
-        let of_share_url = props.draft.as_ref().and_then(TypedMessage::of_share_url);
         let kept = || session_storage::read(KEPT).and_then(|it| share_url::Draft::of_query(&it));
-        let typed = of_share_url.or_else(|| kept().map(TypedMessage::of_kept));
-        (0_u32, Rc::new(typed.unwrap_or_else(TypedMessage::first)))
+        let typed = props.draft.clone().or_else(kept);
+        let typed = typed.map_or_else(TypedMessage::first, TypedMessage::of_draft);
+        (0_u32, Rc::new(typed))
     });
+    // Whether the form has a message that was typed and not sent, and the last one that another message replaced.
+    let is_unsent = use_mut_ref(|| false);
+    let replaced = use_state(|| None::<Rc<TypedMessage>>);
+    let is_large = use_mut_ref(|| false);
     let result = labels::publish_result(publish.status(), role);
     let last = publish.status().last.as_ref();
     let has_failed = publish.status().pending == 0 && last.is_some_and(|it| it.result.is_err());
     let acknowledged = publish.status().acknowledged;
-    let on_sent = use_callback(history.dispatcher(), |sent: TypedMessage, history| {
-        history.dispatch(sent)
+    let on_sent = {
+        let (history, is_unsent) = (history.dispatcher(), Rc::clone(&is_unsent));
+        use_callback((), move |sent: TypedMessage, ()| {
+            is_unsent.replace(false);
+            history.dispatch(sent);
+        })
+    };
+    let on_draft = {
+        let (is_unsent, is_large) = (Rc::clone(&is_unsent), Rc::clone(&is_large));
+        use_callback((), move |draft: share_url::Draft, ()| {
+            is_unsent.replace(true);
+            is_large.replace(draft.payload.len() > KEPT_AT_ONCE_MAX);
+            if !*is_large.borrow() {
+                session_storage::write(KEPT, &draft.query());
+            }
+        })
+    };
+    let on_leave = use_callback((), move |(), ()| {
+        if let Some(form) = form().filter(|_| *is_large.borrow()) {
+            session_storage::write(KEPT, &form.draft().query());
+        }
     });
-    let on_draft = use_callback((), |draft: share_url::Draft, ()| {
-        let is_kept = draft.payload.len() <= KEPT_BYTES_MAX;
-        let kept = is_kept.then(|| draft.query());
-        session_storage::write(KEPT, &kept.unwrap_or_default());
-    });
+    address::use_leave(on_leave);
+    let load = {
+        let (draft, replaced) = (draft.clone(), replaced.clone());
+        let is_unsent = Rc::clone(&is_unsent);
+        move |typed: Rc<TypedMessage>| {
+            let unsent = form().filter(|_| is_unsent.replace(false));
+            replaced.set(unsent.map(|form| Rc::new(TypedMessage::of_form(&form))));
+            draft.set((draft.0 + 1, typed));
+        }
+    };
+    let restore = |unsent: &Rc<TypedMessage>| {
+        let (load, unsent) = (load.clone(), Rc::clone(unsent));
+        let is_unsent = Rc::clone(&is_unsent);
+        move |_: MouseEvent| {
+            load(Rc::clone(&unsent));
+            is_unsent.replace(true);
+        }
+    };
     let again = |sent: &Rc<TypedMessage>| {
-        let (draft, sent) = (draft.clone(), Rc::clone(sent));
-        move |_: MouseEvent| draft.set((draft.0 + 1, Rc::clone(&sent)))
+        let (load, sent) = (load.clone(), Rc::clone(sent));
+        move |_: MouseEvent| load(Rc::clone(&sent))
     };
     // Back closes the sheet instead of leaving the page.
     let onclose = address::use_overlay(props.is_sheet, props.onclose.clone());
@@ -76,7 +113,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
         }
     });
     {
-        let (draft, taken) = (draft.clone(), use_mut_ref(|| 0));
+        let (load, taken) = (load.clone(), use_mut_ref(|| 0));
         let request = (props.again.0, props.is_hidden);
         let message = props.again.1.clone();
         use_effect_with(request, move |(number, is_hidden)| {
@@ -85,7 +122,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                 && taken.replace(*number) != *number
                 && let Some(typed) = message.and_then(|it| TypedMessage::of_received(&it))
             {
-                draft.set((draft.0 + 1, Rc::new(typed)));
+                load(Rc::new(typed));
                 focus::focus_on("[data-testid=publish-payload]");
             }
         });
@@ -123,6 +160,16 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                     </button>
                 }
             </div>
+            <div role="status">
+                if let Some(typed) = &*replaced {
+                    <p class="publish-replaced" data-testid="publish-replaced">
+                        { labels::publish::REPLACED }{ " " }
+                        <button type="button" class="quiet" onclick={restore(typed)} data-testid="publish-restore">
+                            { labels::publish::RESTORE }
+                        </button>
+                    </p>
+                }
+            </div>
             <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {on_draft} {result} {has_failed} {acknowledged} {is_offline} />
             if !history.0.is_empty() {
                 <details>
@@ -147,6 +194,11 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
             }
         </section>
     }
+}
+
+/// The form for the message.
+fn form() -> Option<Form> {
+    dom::form_of("publish-topic").and_then(|form| Form::of(&form))
 }
 
 /// The last sent messages, each once.

@@ -75,13 +75,7 @@ fn draft() -> (Option<Draft>, Option<&'static str>) {
     let Some(form) = form.and_then(|form| Form::of(&form)) else {
         return (None, None);
     };
-    let draft = Draft {
-        topic: form.text("topic"),
-        payload: form.text("payload"),
-        format: form.payload_format(),
-        qos: form.qos("qos"),
-        retain: form.is_on("retain"),
-    };
+    let draft = form.draft();
     if draft.payload.len() > DRAFT_BYTES_MAX {
         return (None, Some(labels::share_button::TOO_LONG));
     }

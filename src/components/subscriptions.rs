@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tabmq_worker::api::{QoS, RetainHandling, Subscription};
 use tabmq_worker::hooks::{SubscriptionOptions, use_bus_status, use_subscription_with_options};
 use tabmq_worker::{BusStatus, RequestError, SubscriptionStatus};
-use web_sys::HtmlFormElement;
+use web_sys::{Element, HtmlFormElement};
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
@@ -52,13 +52,24 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
         },
     );
     let forget = use_callback(options.setter(), |_: Event, options| options.set((QOS, 0)));
+    // A new row may be below the visible part of the list, and so may its error.
+    let list = use_node_ref();
+    {
+        let (list, shown) = (list.clone(), use_mut_ref(|| usize::MAX));
+        use_effect_with(props.subscriptions.iter().count(), move |count| {
+            let is_longer = *count > shown.replace(*count);
+            if let Some(list) = list.cast::<Element>().filter(|_| is_longer) {
+                list.set_scroll_top(list.scroll_height());
+            }
+        });
+    }
     let bus = use_bus_status();
     let is_offline = matches!(bus, BusStatus::Failed(_) | BusStatus::Refused(_));
     html! {
         <section class="panel panel-subscriptions" aria-labelledby="subscriptions-title" hidden={props.is_hidden} inert={is_offline}>
             <div class="panel-head">
                 <h2 id="subscriptions-title">{ labels::subscriptions::TITLE }</h2>
-                <span class="panel-count">{ labels::count(props.subscriptions.iter().count() as u64) }</span>
+                <span class="panel-count">{ labels::count(props.subscriptions.grantable() as u64) }</span>
             </div>
             <form ref={form} onsubmit={subscribe} onchange={count} onreset={forget}>
                 <div class="subscribe-row">
@@ -105,7 +116,7 @@ pub(super) fn SubscriptionList(props: &SubscriptionListProps) -> Html {
             if props.subscriptions.is_empty() {
                 <p class="empty">{ labels::subscriptions::NONE }</p>
             }
-            <ul class="subscriptions">
+            <ul ref={list} class="subscriptions">
                 { for props.subscriptions.iter().map(|wanted| html! {
                     <Row
                         key={wanted.subscription.topic_filter.clone()}

@@ -11,7 +11,7 @@ use super::message_detail::{PublishAgain, properties};
 use super::payload::PayloadView;
 use super::topic_chart::TopicChart;
 use crate::app::retained_clearing::{self, Wanted};
-use crate::browser::time;
+use crate::browser::{dom, time};
 use crate::labels;
 use crate::state::Action;
 use crate::state::charts::SharedCharts;
@@ -46,6 +46,13 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         last,
         ..
     } = props;
+    // On a telephone the topic is below the tree.
+    let panel = use_node_ref();
+    use_effect_with((panel.clone(), topic.clone()), |(panel, _)| {
+        if let Some(panel) = panel.cast::<web_sys::Element>() {
+            dom::show_if_below(&panel);
+        }
+    });
     let branch = (*topics_below > 0).then_some(*topics_below + usize::from(last.is_some()));
     let client = use_client();
     let clear = |wanted: Wanted| {
@@ -66,7 +73,7 @@ pub(super) fn TopicDetail(props: &TopicDetailProps) -> Html {
         retained.payload == last.payload && retained.qos == last.qos
     });
     html! {
-        <section class="panel panel-topic" aria-label={labels::topics::SELECTED} data-testid="topic-detail">
+        <section ref={panel} class="panel panel-topic" aria-label={labels::topics::SELECTED} data-testid="topic-detail">
             <div class="panel-head">
                 <code class="detail-topic">{ topic }</code>
                 <Copy label={labels::payload::COPY_TOPIC} text={topic.clone()} testid="copy-topic" />

@@ -33,7 +33,7 @@ pub(crate) const NO_IDENTIFIER: &str = "none";
 
 /// A payload that does not fit its format.
 pub(crate) fn payload_not_understood(format: &str) -> String {
-    format!("payload, which is not {format} (the usual message is used)")
+    format!("payload, which is not {format} (the form shows it as it is)")
 }
 
 /// The program of the page has ended with this message.

@@ -5,7 +5,7 @@ use tabmq_worker::api::{Durability, StorageState};
 pub(crate) const TITLE: &str = "Connection";
 pub(crate) const CHANNEL: &str = "Channel";
 pub(crate) const CHANNEL_FORMAT: &str =
-    "Channel names may contain letters, digits, “.”, “_” and “-”, but no spaces.";
+    "A channel name has 1 to 64 characters: a to z, A to Z, 0 to 9, “.”, “_” and “-”.";
 pub(crate) const STORAGE: &str = "Storage, if this tab is the broker";
 pub(crate) const JOIN: &str = "Switch channel";
 pub(crate) const SESSION: &str = "Session";

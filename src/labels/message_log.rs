@@ -96,7 +96,7 @@ pub(crate) fn end_of_log(end: &EndOfLog) -> String {
         EndOfLog::Offline => "No messages. This tab is offline.".to_owned(),
         EndOfLog::NoSubscriptions => "No subscriptions, so no messages arrive here.".to_owned(),
         EndOfLog::Empty => "No messages yet. Publish one, here or in another tab.".to_owned(),
-        EndOfLog::Cleared => "Log cleared. New messages appear here.".to_owned(),
+        EndOfLog::Cleared => "Log cleared.".to_owned(),
         EndOfLog::Searching => "Searching older messages…".to_owned(),
         EndOfLog::NoMatch(all, 0) => format!("No match in {}.", messages(*all)),
         EndOfLog::NoMatch(all, new) => format!(

@@ -1,6 +1,7 @@
 //! Publish.
 
 use super::figures::folded;
+use super::visible;
 
 pub(crate) const OPEN: &str = "+ Publish";
 pub(crate) const CLOSE: &str = "Close";
@@ -9,7 +10,9 @@ pub(crate) const FIRST: &str = "Ctrl+Enter to publish";
 pub(crate) const KEYS: &str = "Ctrl+Enter";
 pub(crate) const FORMAT: &str = "Format";
 pub(crate) const STOP: &str = "Stop";
-pub(crate) const REPEATING: &str = "This message is sent again and again.";
+/// After a message from the log has taken the place of one that was not sent.
+pub(crate) const REPLACED: &str = "Your unsent message was replaced.";
+pub(crate) const RESTORE: &str = "Restore it";
 pub(crate) const AGAIN: &str = "Load into the form";
 /// Puts a received message into the form.
 pub(crate) const PUBLISH_AGAIN: &str = "Publish again…";
@@ -29,6 +32,12 @@ pub(crate) const ADD_USER_PROPERTY: &str = "Add a user property";
 pub(crate) const REMOVE_USER_PROPERTY: &str = "Remove this user property";
 pub(crate) const NAME: &str = "Name";
 pub(crate) const VALUE: &str = "Value";
+
+/// The note while a message is repeated.
+pub(crate) fn repeating(topic: &str) -> String {
+    let topic = visible(topic);
+    format!("A message on {topic} is sent again and again. Changes take effect after Stop.")
+}
 
 /// Why a topic is not a topic name: `place` is the place of its first wildcard, from 0, in characters.
 pub(crate) fn wildcard(place: usize) -> String {

@@ -93,10 +93,26 @@ pub(crate) fn cleared(set: &RetainedSet, outcome: &Outcome) -> String {
 }
 
 pub(crate) fn restored(outcome: &Outcome) -> String {
-    match (outcome.done, outcome.failed) {
-        (0, 0) => "Nothing to restore: the cleared messages have expired.".to_owned(),
-        _ => results("Restored", outcome),
-    }
+    let skipped = match outcome.skipped {
+        0 => None,
+        number => {
+            let (values, it) = match number {
+                1 => ("1 value was".to_owned(), "its topic has"),
+                _ => (
+                    format!("{} values were", count(number as u64)),
+                    "their topics have",
+                ),
+            };
+            Some(format!("{values} not restored: {it} a newer one."))
+        }
+    };
+    let restored = match (outcome.done, outcome.failed) {
+        (0, 0) if skipped.is_some() => None,
+        (0, 0) => Some("Nothing to restore: the cleared messages have expired.".to_owned()),
+        _ => Some(results("Restored", outcome)),
+    };
+    let sentences: Vec<String> = restored.into_iter().chain(skipped).collect();
+    sentences.join(" ")
 }
 
 fn results(verb: &str, outcome: &Outcome) -> String {
@@ -112,5 +128,5 @@ fn results(verb: &str, outcome: &Outcome) -> String {
 
 /// The broker does not answer about its retained messages.
 pub(crate) fn unreadable(why: &str) -> String {
-    format!("Nothing was cleared, because the retained values cannot be read: {why}")
+    format!("Nothing was changed, because the retained values cannot be read: {why}")
 }

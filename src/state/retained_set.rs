@@ -86,6 +86,8 @@ pub(crate) enum Clearing {
 pub(crate) struct Outcome {
     pub(crate) done: usize,
     pub(crate) failed: usize,
+    /// Those that were not published, because their topics have a newer message.
+    pub(crate) skipped: usize,
     /// Why the first one failed.
     pub(crate) why: Option<String>,
 }

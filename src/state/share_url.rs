@@ -201,7 +201,9 @@ impl ShareUrl {
                     |it| it.name().to_lowercase(),
                 ),
                 "qos" => check.set_qos(&mut draft.get_or_insert_default().qos),
-                "retain" => draft.get_or_insert_default().retain = value != "false",
+                // A name without a value is on.
+                "retain" if value.is_empty() => draft.get_or_insert_default().retain = true,
+                "retain" => check.set_parsed(&mut draft.get_or_insert_default().retain),
                 _ => {}
             }
         }
@@ -592,7 +594,11 @@ mod tests {
         );
         assert_eq!(
             notes("?topic=a&format=hex&payload=xyz"),
-            ["payload, which is not Hex (the usual message is used)"]
+            ["payload, which is not Hex (the form shows it as it is)"]
+        );
+        assert_eq!(
+            notes("?topic=a&retain=maybe"),
+            ["retain=maybe (false is used)"]
         );
         for valid in [
             "",

@@ -3,6 +3,8 @@
 use tabmq_worker::api::Subscription;
 use tabmq_worker::topic_matches;
 
+use super::share_url::is_grantable;
+
 /// Colours of subscriptions. The style sheet has as many.
 const COLOURS: u8 = 8;
 
@@ -47,10 +49,19 @@ impl Subscriptions {
             .retain(|w| w.subscription.topic_filter != topic_filter);
     }
 
-    /// The colours of all subscriptions that match a topic.
+    /// Number of subscriptions that a broker can grant.
+    pub(crate) fn grantable(&self) -> usize {
+        self.0
+            .iter()
+            .filter(|w| is_grantable(&w.subscription))
+            .count()
+    }
+
+    /// The colours of all subscriptions that match a topic. A filter that the broker refuses matches none.
     pub(crate) fn colours_of(&self, topic: &str) -> Vec<Colour> {
         let matching = self.0.iter();
         matching
+            .filter(|w| is_grantable(&w.subscription))
             .filter(|w| topic_matches(&w.subscription.topic_filter, topic))
             .map(|w| w.colour)
             .collect()
@@ -99,6 +110,15 @@ mod tests {
         assert_eq!(subscriptions.colours_of("b"), [Colour(1)]);
         let b = subscriptions.iter().nth(1).unwrap();
         assert_eq!((&b.subscription, b.renewals), (&other, 1));
+    }
+
+    #[test]
+    fn a_filter_that_no_broker_grants_matches_nothing_and_is_not_counted() {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.want(to("#"));
+        subscriptions.want(to("#/a"));
+        assert_eq!(subscriptions.colours_of("x/a"), [Colour(0)]);
+        assert_eq!(subscriptions.grantable(), 1);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) struct Node {
     parent: Option<NodeId>,
     children: Children,
     is_open: bool,
-    /// Messages on this topic and all below.
+    /// Messages on this topic and all below. Those before its retained message was cleared do not count.
     pub(crate) messages: u64,
     /// Topics with messages below this one.
     pub(crate) topics_below: usize,
@@ -117,17 +117,26 @@ impl Topics {
         (self.topics, self.left_out) = (0, 0);
     }
 
-    /// Removes a topic, and every level above it that has no other topics.
+    /// Removes a topic with its messages, and every level above it that has no other topics. The numbers of a level remain the
+    /// sums of its rows.
     fn remove(&mut self, topic: &str) {
         let Some(id) = self.find(topic) else { return };
+        let Some(node) = self.get(id) else { return };
+        let children = node.children.in_order.iter();
+        let below = children
+            .filter_map(|id| self.get(*id))
+            .map(|it| it.messages);
+        let own = node.messages - below.sum::<u64>();
         let Some(node) = self.node(id) else { return };
         if node.last.take().is_none() {
             return;
         }
+        node.messages -= own;
         let mut above = node.parent;
         self.topics -= 1;
         while let Some(parent) = above.and_then(|id| self.node(id)) {
             parent.topics_below -= 1;
+            parent.messages -= own;
             above = parent.parent;
         }
         let mut next = Some(id);
@@ -407,7 +416,7 @@ mod tests {
         topics.push(&retained("never/there", b""));
         assert_eq!(names(&topics), ["a", "a/d"]);
         let a = topics.get(topics.find("a").unwrap()).unwrap();
-        assert_eq!((a.topics_below, topics.topics()), (1, 1));
+        assert_eq!((a.messages, a.topics_below, topics.topics()), (1, 1, 1));
         // Another topic can reuse its place, but not its id.
         topics.push(&message("x/y/z", b"1"));
         assert!(topics.get(gone).is_none());

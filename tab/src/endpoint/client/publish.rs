@@ -23,8 +23,8 @@ impl Client {
         if self.wanted.is_none() {
             return refuse(request, Problem::NotConnected, out);
         }
-        if let Err(error) = TopicName::parse(&publication.topic) {
-            return refuse(request, Problem::Topic(error.to_string()), out);
+        if let Err(why) = self.check_topic(&publication.topic) {
+            return refuse(request, Problem::Topic(why), out);
         }
         let packet = packets::publish(publication);
         if let Err(problem) = self.check(&Packet::Publish(packet.clone())) {
@@ -37,6 +37,28 @@ impl Client {
         self.waiting_bytes += cost(&packet);
         self.waiting.push_back((request, packet));
         self.send_waiting(now, out);
+    }
+
+    /// The broker has the same limits. It would end the connection for a QoS 0 message that exceeds them, because it has no other
+    /// answer to it.
+    fn check_topic(&self, topic: &str) -> Result<(), String> {
+        TopicName::parse(topic).map_err(|error| error.to_string())?;
+        let (bytes, levels) = (topic.len(), topic.split('/').count());
+        let (bytes_max, levels_max) = (
+            self.settings.topic_bytes_max,
+            self.settings.topic_levels_max,
+        );
+        if bytes > bytes_max {
+            return Err(format!(
+                "{bytes} bytes, and a topic has at most {bytes_max}"
+            ));
+        }
+        if levels > levels_max {
+            return Err(format!(
+                "{levels} levels, and a topic has at most {levels_max}"
+            ));
+        }
+        Ok(())
     }
 
     /// Sends as much as the broker accepts: first messages that an earlier connection left unacknowledged, then waiting

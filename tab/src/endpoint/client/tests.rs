@@ -1320,3 +1320,45 @@ fn debug_output_does_not_show_the_password() {
     assert!(debug.contains("password"));
     assert!(!debug.contains("201"));
 }
+
+#[test]
+fn a_topic_that_the_broker_would_refuse_is_refused_before_it_is_sent() {
+    let mut bench = Bench::connected(ConnectOptions::default(), connack(false));
+    bench.notices();
+    bench.sent();
+    let settings = Settings::default();
+    let long = "x".repeat(settings.topic_bytes_max);
+    let deep = "/".repeat(settings.topic_levels_max - 1);
+    for (topic, why) in [
+        (
+            format!("{long}x"),
+            "4097 bytes, and a topic has at most 4096",
+        ),
+        (
+            format!("{deep}/"),
+            "129 levels, and a topic has at most 128",
+        ),
+    ] {
+        bench.command(ClientCommand::Publish(
+            RequestId(1),
+            Publication {
+                topic,
+                ..Publication::default()
+            },
+        ));
+        let refused = ClientNotice::Refused(RequestId(1), Problem::Topic(why.to_owned()));
+        assert_eq!(bench.notices(), [refused]);
+        assert!(bench.sent().is_empty());
+    }
+    for topic in [long, deep] {
+        bench.command(ClientCommand::Publish(
+            RequestId(2),
+            Publication {
+                topic,
+                ..Publication::default()
+            },
+        ));
+        assert_eq!(bench.notices(), [published(2, ReasonCode::Success)]);
+        bench.sent();
+    }
+}
