@@ -1,50 +1,49 @@
-// Commands and notices in bincode: little-endian numbers of a fixed size, lengths of 64 bits, variants of 32 bits.
+// Bytes of commands and notices in bincode: little-endian numbers of a fixed size, lengths of 64 bits, variants of 32 bits.
+// wire.ts has the functions that write and read the types.
 
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
-import { LAYOUT } from './wire.js';
 
-type Layout = string | { readonly [name: string]: unknown } | readonly unknown[];
+/** Longer texts go through the browser's encoder. For shorter ones its call takes longer than a loop. */
+const LOOPED_MAX = 64;
+/** A larger buffer (bytes) is released after use. */
+const KEPT_MAX = 4 << 20;
+/** Size of an empty writer's buffer (bytes). */
+const INITIAL = 4 << 10;
 
-/** Writes and reads values of one layout. A page that never writes or never reads them has no such function. */
-interface Codec {
-    write?(to: Writer, value: any): void;
-    read?(from: Reader): any;
-}
-
-/** Writes a value of this layout: the name of a type, or a list of them. */
-export function encode(layout: Layout, value: unknown): Uint8Array<ArrayBuffer> {
-    writer.begin();
-    codec(layout).write!(writer, value);
-    return writer.bytes();
-}
-
-/** Reads bytes that `encode` wrote. Throws a RangeError on other bytes. */
-export function decode(layout: Layout, bytes: Uint8Array): unknown {
-    const reader = new Reader(bytes);
-    const value = codec(layout).read!(reader);
-    if (reader.left() > 0) {
-        throw new RangeError(`${reader.left()} bytes left`);
-    }
-    return value;
-}
-
-class Writer {
-    #buffer = new Uint8Array(256);
+export class Writer {
+    #buffer = new Uint8Array(INITIAL);
     #view = new DataView(this.#buffer.buffer);
     #length = 0;
 
-    /** Empties the writer and keeps its buffer. */
-    begin(): void {
+    /** Returns what was written, in a buffer of its own that may be transferred, and begins anew. */
+    take(): Uint8Array<ArrayBuffer> {
+        const written = this.#buffer.slice(0, this.#length);
         this.#length = 0;
+        if (this.#buffer.length > KEPT_MAX) {
+            this.#hold(new Uint8Array(INITIAL));
+        }
+        return written;
     }
 
-    bytes(): Uint8Array<ArrayBuffer> {
-        return this.#buffer.slice(0, this.#length);
+    /** Overwrites the 64-bit number at an offset. */
+    patchU64(at: number, value: number): void {
+        this.#view.setUint32(at, value % 2 ** 32, true);
+        this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+    }
+
+    bool(value: boolean): void {
+        this.u8(value ? 1 : 0);
+    }
+
+    /** Writes whether there is a value, which the caller writes next. */
+    some<T>(value: T | null): value is T {
+        this.bool(value !== null);
+        return value !== null;
     }
 
     u8(value: number): void {
         const at = this.#grow(1);
-        this.#view.setUint8(at, value);
+        this.#buffer[at] = value;
     }
 
     u16(value: number): void {
@@ -58,14 +57,31 @@ class Writer {
     }
 
     u64(value: number): void {
-        this.u32(value % 2 ** 32);
-        this.u32(Math.floor(value / 2 ** 32));
+        const at = this.#grow(8);
+        this.patchU64(at, value);
     }
 
-    sized(bytes: Uint8Array): void {
-        this.u64(bytes.length);
-        const at = this.#grow(bytes.length);
-        this.#buffer.set(bytes, at);
+    bytes(value: Uint8Array): void {
+        this.u64(value.length);
+        const at = this.#grow(value.length);
+        this.#buffer.set(value, at);
+    }
+
+    str(value: string): void {
+        const { length } = value;
+        if (length > LOOPED_MAX) {
+            return this.bytes(encodeUtf8(value));
+        }
+        this.u64(length);
+        const at = this.#grow(length);
+        for (let index = 0; index < length; index += 1) {
+            const unit = value.charCodeAt(index);
+            if (unit >= 0x80) {
+                this.#length = at - 8;
+                return this.bytes(encodeUtf8(value));
+            }
+            this.#buffer[at + index] = unit;
+        }
     }
 
     /** Makes room for `count` more bytes, in a larger buffer if necessary. Returns their offset. */
@@ -74,17 +90,24 @@ class Writer {
         this.#length += count;
         if (this.#length > this.#buffer.length) {
             const larger = new Uint8Array(Math.max(this.#length, this.#buffer.length * 2));
-            larger.set(this.#buffer);
-            this.#buffer = larger;
-            this.#view = new DataView(larger.buffer);
+            larger.set(this.#buffer.subarray(0, at));
+            this.#hold(larger);
         }
         return at;
     }
+
+    #hold(buffer: Uint8Array<ArrayBuffer>): void {
+        this.#buffer = buffer;
+        this.#view = new DataView(buffer.buffer);
+    }
 }
 
-const writer = new Writer();
+/** The last short text that was read. Messages often have the same topic, and comparing is faster than decoding. */
+let lastText = '';
+let lastBytes = new Uint8Array(0);
 
-class Reader {
+/** Reads bytes that a writer wrote. Throws a RangeError on other bytes. */
+export class Reader {
     readonly #bytes: Uint8Array;
     readonly #view: DataView;
     #at = 0;
@@ -94,12 +117,19 @@ class Reader {
         this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     }
 
-    left(): number {
-        return this.#bytes.length - this.#at;
+    /** Throws if bytes are left. */
+    end(): void {
+        if (this.#left() > 0) {
+            throw new RangeError(`${this.#left()} bytes left`);
+        }
+    }
+
+    bool(): boolean {
+        return this.u8() !== 0;
     }
 
     u8(): number {
-        return this.#view.getUint8(this.#take(1));
+        return this.#bytes[this.#take(1)]!;
     }
 
     u32(): number {
@@ -107,119 +137,81 @@ class Reader {
     }
 
     u64(): number {
-        return this.u32() + this.u32() * 2 ** 32;
+        const at = this.#take(8);
+        return this.#view.getUint32(at, true) + this.#view.getUint32(at + 4, true) * 2 ** 32;
     }
 
-    length(): number {
-        const length = this.u64();
-        if (length > this.left()) {
-            throw new RangeError(`${length} bytes wanted, ${this.left()} left`);
-        }
-        return length;
-    }
-
-    bytes(length: number): Uint8Array {
+    /** Reads bytes into an array of their own. */
+    bytes(): Uint8Array<ArrayBuffer> {
+        const length = this.length();
         const at = this.#take(length);
-        return this.#bytes.subarray(at, at + length);
+        return this.#bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+    }
+
+    str(): string {
+        const length = this.length();
+        const at = this.#take(length);
+        if (length > LOOPED_MAX) {
+            return decodeUtf8(this.#bytes.subarray(at, at + length));
+        }
+        let same = lastBytes.length === length ? 0 : -1;
+        while (same >= 0 && same < length) {
+            same = lastBytes[same] === this.#bytes[at + same] ? same + 1 : -1;
+        }
+        if (same < 0) {
+            lastBytes = this.#bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+            lastText = decodeUtf8(lastBytes);
+        }
+        return lastText;
     }
 
     char(): string {
         // The first byte gives the length.
-        const first = this.#view.getUint8(this.#at);
-        return decodeUtf8(this.bytes(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4));
+        const first = this.#bytes[this.#at] ?? 0;
+        const at = this.#take(first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4);
+        return decodeUtf8(this.#bytes.subarray(at, this.#at));
+    }
+
+    list<T>(item: () => T): T[] {
+        const items: T[] = [];
+        for (let left = this.length(); left > 0; left -= 1) {
+            items.push(item());
+        }
+        return items;
+    }
+
+    /** Reads one of these values, by its index. */
+    unit<T>(values: readonly T[]): T {
+        const value = values[this.u32()];
+        if (value === undefined) {
+            throw this.unknown();
+        }
+        return value;
+    }
+
+    /** The error for the index of no variant. */
+    unknown(): RangeError {
+        return new RangeError('no such variant');
+    }
+
+    /** Reads a length. Every item has at least a byte. */
+    length(): number {
+        const length = this.u64();
+        if (length > this.#left()) {
+            throw new RangeError(`${length} bytes wanted, ${this.#left()} left`);
+        }
+        return length;
+    }
+
+    #left(): number {
+        return this.#bytes.length - this.#at;
     }
 
     #take(count: number): number {
-        if (count > this.left()) {
-            throw new RangeError(`${count} bytes wanted, ${this.left()} left`);
+        if (count > this.#left()) {
+            throw new RangeError(`${count} bytes wanted, ${this.#left()} left`);
         }
         this.#at += count;
         return this.#at - count;
     }
-}
-
-/** One codec for each layout. Looking the layout up for each value would take most of the time. */
-const made = new Map<Layout, Codec>(Object.entries({
-    bool: { write: (to, value) => to.u8(value ? 1 : 0), read: (from) => from.u8() !== 0 },
-    u8: { write: (to, value) => to.u8(value), read: (from) => from.u8() },
-    u16: { write: (to, value) => to.u16(value) },
-    u32: { write: (to, value) => to.u32(value), read: (from) => from.u32() },
-    u64: { write: (to, value) => to.u64(value), read: (from) => from.u64() },
-    str: { write: (to, value) => to.sized(encodeUtf8(value)), read: (from) => decodeUtf8(from.bytes(from.length())) },
-    bytes: { write: (to, value) => to.sized(value), read: (from) => from.bytes(from.length()).slice() },
-    char: { read: (from) => from.char() },
-} satisfies Record<string, Codec>));
-
-function codec(layout: Layout): Codec {
-    let it = made.get(layout);
-    if (it === undefined) {
-        it = make(layout);
-        made.set(layout, it);
-    }
-    return it;
-}
-
-function make(layout: any): Codec {
-    if (typeof layout === 'string') {
-        return codec(LAYOUT[layout as keyof typeof LAYOUT]);
-    }
-    const { $option, $list, $enum } = layout;
-    if ($option !== undefined) {
-        const some = codec($option);
-        return {
-            write(to, value) {
-                to.u8(value == null ? 0 : 1);
-                if (value != null) {
-                    some.write!(to, value);
-                }
-            },
-            read: (from) => (from.u8() === 0 ? null : some.read!(from)),
-        };
-    }
-    if ($list !== undefined) {
-        const item = codec($list);
-        return {
-            write(to, value) {
-                to.u64(value.length);
-                for (const it of value) {
-                    item.write!(to, it);
-                }
-            },
-            read: (from) => Array.from({ length: from.length() }, () => item.read!(from)),
-        };
-    }
-    const fields = $enum ?? layout;
-    const names = Object.keys(fields);
-    const parts = names.map((name) => (fields[name] === 0 ? undefined : codec(fields[name])));
-    if ($enum !== undefined) {
-        return {
-            write(to, value) {
-                const name = typeof value === 'string' ? value : Object.keys(value)[0]!;
-                const index = names.indexOf(name);
-                to.u32(index);
-                parts[index]?.write!(to, value[name]);
-            },
-            read(from) {
-                const index = from.u32();
-                const name = names[index];
-                if (name === undefined) {
-                    throw new RangeError('no such variant');
-                }
-                return parts[index] === undefined ? name : { [name]: parts[index].read!(from) };
-            },
-        };
-    }
-    // The field names of a tuple are 0, 1, …
-    return {
-        write(to, value) {
-            parts.forEach((part, index) => part!.write!(to, value[names[index]!]));
-        },
-        read(from) {
-            const value: any = Array.isArray(layout) ? [] : {};
-            parts.forEach((part, index) => {
-                value[names[index]!] = part!.read!(from);
-            });
-            return value;
-        },
-    };
 }

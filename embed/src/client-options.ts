@@ -54,19 +54,28 @@ export type Filters = string | string[] | Record<string, SubscribeOptions>;
 
 const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 
-/** @internal A copy. */
-export function bytesOf(payload: Bytes | string, what: string): Received {
+/** The caller's bytes, not copied. */
+function bytesOf(payload: Bytes | string, what: string): Received {
     if (typeof payload === 'string') {
         return encodeUtf8(payload);
     }
+    // The buffer of a small array is created when it is read, which takes longer than all the rest.
+    if (payload instanceof Uint8Array) {
+        return payload as Received;
+    }
     // Objects of another realm have other classes.
     if (ArrayBuffer.isView(payload)) {
-        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength).slice() as Received;
+        return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength) as Received;
     }
     if (Object.prototype.toString.call(payload) === '[object ArrayBuffer]') {
-        return new Uint8Array(payload).slice();
+        return new Uint8Array(payload);
     }
     throw new TabmqError('invalid-option', `${what} is a string, a Uint8Array or an ArrayBuffer, not ${shown(payload)}.`);
+}
+
+/** @internal A copy of the caller's bytes. Not `slice`, which makes no copy of a `Buffer`. */
+export function copyOf(payload: Bytes | string, what: string): Received {
+    return new Uint8Array(bytesOf(payload, what));
 }
 
 /** @internal */
@@ -99,7 +108,7 @@ function qosOf(qos: QoS | undefined): wire.QoS {
     return QOS[integer(qos, 2, 'qos')]!;
 }
 
-/** @internal */
+/** @internal The payload is the caller's; everything else is copied. */
 export function publicationOf(topic: string, payload: Bytes | string, options: PublishOptions): wire.Publication {
     return {
         topic: string(topic, 'The topic'),
@@ -118,7 +127,7 @@ function propertiesOf(it: MessageProperties): wire.MessageProperties {
         message_expiry_interval: expiry === undefined ? null : integer(expiry, 0xffff_ffff, 'messageExpiryInterval'),
         content_type: it.contentType === undefined ? null : string(it.contentType, 'contentType'),
         response_topic: it.responseTopic === undefined ? null : topicName(it.responseTopic, 'responseTopic'),
-        correlation_data: it.correlationData == null ? null : bytesOf(it.correlationData, 'correlationData'),
+        correlation_data: it.correlationData == null ? null : copyOf(it.correlationData, 'correlationData'),
         user_properties: user.flatMap(([name, values]) => [values].flat().map((value): [string, string] => [name, string(value, `The user property ${name}`)])),
     };
 }
@@ -173,6 +182,7 @@ function short(bytes: number, what: string): void {
 
 function willOf(it: Will): wire.Will {
     const publication = publicationOf(topicName(it.topic, 'The topic of the will'), it.payload, it);
+    publication.payload = new Uint8Array(publication.payload);
     short(publication.payload.length, 'The payload of the will');
     return { publication, delay_interval: integer(it.properties?.willDelayInterval, 0xffff_ffff, 'willDelayInterval') };
 }
@@ -180,7 +190,7 @@ function willOf(it: Will): wire.Will {
 /** @internal */
 export function connectOptions(it: ConnectOptions): wire.ConnectOptions {
     const clientId = string(it.clientId ?? '', 'clientId');
-    const password = it.password === undefined ? null : bytesOf(it.password, 'The password');
+    const password = it.password === undefined ? null : copyOf(it.password, 'The password');
     short(encodeUtf8(clientId).length, 'clientId');
     short(password?.length ?? 0, 'The password');
     return {

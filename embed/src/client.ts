@@ -1,7 +1,8 @@
 // A client of the bus, with the names and options of MQTT.js.
 
 import { onAbort } from './abort.js';
-import { Calls, type Codes } from './calls.js';
+import type { Writer } from './bincode.js';
+import { type Asked, Calls, type Codes } from './calls.js';
 import {
     type ConnectOptions, type Filters, type PublishOptions, type SubscribeOptions, connectOptions, publicationOf, shown, string, subscriptionsOf,
 } from './client-options.js';
@@ -12,6 +13,7 @@ import { type Bytes, type Message, type QoS, type Received, ReceivedMessage } fr
 import { messageStream } from './message-stream.js';
 import { Requests } from './requests.js';
 import type * as wire from './wire.js';
+import { ClientCommand } from './wire.js';
 
 export interface Grant {
     topic: string;
@@ -62,6 +64,33 @@ interface Reader {
     reject(error: TabmqError): void;
 }
 
+/** A message to publish. */
+class Publishing implements Asked {
+    readonly publication: wire.Publication;
+    /** Whether the payload is the caller's. */
+    #isBorrowed: boolean;
+
+    constructor(publication: wire.Publication, isBorrowed: boolean) {
+        this.publication = publication;
+        this.#isBorrowed = isBorrowed;
+    }
+
+    write(to: Writer, request: number): void {
+        ClientCommand.Publish(to, request, this.publication);
+    }
+
+    keep(): void {
+        if (this.#isBorrowed) {
+            this.#isBorrowed = false;
+            this.publication.payload = new Uint8Array(this.publication.payload);
+        }
+    }
+
+    failure(code: Codes): TabmqError | undefined {
+        return code as number >= 0x80 ? refused(`The message on ${this.publication.topic}`, code as number) : undefined;
+    }
+}
+
 /** With more unacknowledged bytes than this, including waiting ones, `publish` refuses further messages. */
 const BUFFERED_MAX = 64 << 20;
 /** Time (ms) for which messages that nobody reads block others before the client emits an error. */
@@ -98,7 +127,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.#onEnd = onEnd;
         this.#command = connectOptions(options);
         this.#no = hub.addClient((notice) => this.#onNotice(notice));
-        this.#calls = new Calls(hub, (command) => this.#send(command));
+        this.#calls = new Calls(hub, () => this.#begin());
         this.#requests = new Requests({
             publish: (...publication) => this.#publish(...publication),
             read: (topic, onMessage) => this.read(topic, { qos: 1 }, onMessage),
@@ -213,7 +242,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             throw new TabmqError('invalid-option', `Topic filters are a string or an array, not ${shown(filters)}.`);
         }
         const all = [filters].flat().map((it) => string(it, 'A topic filter'));
-        const codes = await this.#calls.ask((request) => ({ Unsubscribe: [request, all] }), { signal }) as Uint8Array;
+        const codes = await this.#calls.ask({ write: (to, request) => ClientCommand.Unsubscribe(to, request, all) }, { signal }) as Uint8Array;
         all.forEach((filter, index) => codes[index]! < 0x80 && this.#subscriptions.delete(filter));
         const failed = codes.findIndex((code) => code >= 0x80);
         if (failed >= 0) {
@@ -265,7 +294,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             await this.#calls.settled();
         }
         if (this.#hub.isOpen) {
-            this.#send({ Disconnect: { with_will: false } });
+            ClientCommand.Disconnect(this.#begin(), false);
         }
         this.#ended(undefined);
     }
@@ -315,7 +344,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             }
             this.#readers.set(no, { subscription: subscription!, onMessage, resolve, reject });
             if (this.#hub.isOpen) {
-                this.#send({ Read: [no, subscription!] });
+                ClientCommand.Read(this.#begin(), no, subscription!);
             }
         });
         // A caller that ignores the answer must not cause an unhandled rejection.
@@ -332,7 +361,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 reader.reject(new TabmqError('closed', 'Nobody reads it any more.'));
                 if (this.#hub.isOpen && this.#state !== 'ended') {
                     // The reader is gone whatever the broker answers.
-                    await this.#calls.ask((request) => ({ Release: [request, no] })).catch(() => undefined);
+                    await this.#calls.ask({ write: (to, request) => ClientCommand.Release(to, request, no) }).catch(() => undefined);
                 }
             },
         };
@@ -349,20 +378,20 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         const goesOn = this.#hasBeenConnected && this.#command.session_expiry_interval > 0;
         const clean_start = this.#command.clean_start && !goesOn;
         // A client without an id keeps the assigned one.
-        this.#send({ Connect: { ...this.#command, clean_start, client_id: this.#command.client_id || this.#clientId } });
+        ClientCommand.Connect(this.#begin(), { ...this.#command, clean_start, client_id: this.#command.client_id || this.#clientId });
         this.#isListening = this.hasListeners('message');
-        this.#send({ Listen: this.#isListening });
+        ClientCommand.Listen(this.#begin(), this.#isListening);
         for (const [filter, subscription] of this.#subscriptions) {
-            this.#calls.send({
-                make: (request) => ({ Subscribe: [request, [subscription]] }),
-                resolve: (codes) => (codes as Uint8Array)[0]! >= 0x80 && this.#dropSubscription(filter, refused(`The subscription to ${filter}`, (codes as Uint8Array)[0]!)),
-                reject: () => undefined,
-                isRepeated: false,
-                size: 0,
+            const write = (to: Writer, request: number): void => ClientCommand.Subscribe(to, request, [subscription]);
+            this.#calls.askAtOnce({ write }, (codes) => {
+                const code = (codes as Uint8Array)[0]!;
+                if (code >= 0x80) {
+                    this.#dropSubscription(filter, refused(`The subscription to ${filter}`, code));
+                }
             });
         }
         for (const [no, { subscription }] of this.#readers) {
-            this.#send({ Read: [no, subscription] });
+            ClientCommand.Read(this.#begin(), no, subscription);
         }
         this.#calls.pump();
     }
@@ -373,26 +402,21 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         this.emit('error', error);
     }
 
-    #send(command: wire.ClientCommand): void {
-        this.#hub.send({ Client: [this.#no, command] });
+    /** Begins a command: the caller writes it next. */
+    #begin(): Writer {
+        return this.#hub.begin(this.#no);
     }
 
     #publish(topic: string, payload: Bytes | string, options: PublishOptions, signal?: AbortSignal): Promise<number> {
-        let publication: wire.Publication;
+        let asked: Publishing;
         try {
-            // Copied: the caller may reuse its buffer.
-            publication = publicationOf(topic, payload, options);
+            asked = new Publishing(publicationOf(topic, payload, options), typeof payload !== 'string');
         } catch (error) {
             return Promise.reject(error);
         }
+        const { publication } = asked;
         const size = publication.payload.length + publication.topic.length;
-        const asked = this.#calls.ask((request) => ({ Publish: [request, publication] }), { signal, isRepeated: publication.qos === 'AtLeastOnce', size: size || 1 });
-        return asked.then((code) => {
-            if (code as number >= 0x80) {
-                throw refused(`The message on ${topic}`, code as number);
-            }
-            return code as number;
-        });
+        return this.#calls.ask(asked, { signal, isRepeated: publication.qos === 'AtLeastOnce', size: size || 1 }) as Promise<number>;
     }
 
     async #subscribe(subscriptions: wire.Subscription[], signal: AbortSignal | undefined): Promise<Grant[]> {
@@ -407,8 +431,8 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
                 this.unsubscribeAsync(added.map((it) => it.topic_filter)).catch(() => undefined);
             }
         };
-        const make = (request: number): wire.ClientCommand => ({ Subscribe: [request, subscriptions] });
-        const codes = await this.#calls.ask(make, { signal, undo }) as Uint8Array;
+        const write = (to: Writer, request: number): void => ClientCommand.Subscribe(to, request, subscriptions);
+        const codes = await this.#calls.ask({ write }, { signal, undo }) as Uint8Array;
         keep(codes);
         const failed = codes.findIndex((code) => code >= 0x80);
         if (failed >= 0) {
@@ -422,7 +446,7 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
         if (isListening !== this.#isListening && this.#state !== 'ended') {
             this.#isListening = isListening;
             if (this.#hub.isOpen) {
-                this.#send({ Listen: isListening });
+                ClientCommand.Listen(this.#begin(), isListening);
             }
         }
         if (isListening && this.#undelivered.length > 0) {
@@ -471,10 +495,10 @@ export class Client extends Emitter<ClientEvents> implements AsyncDisposable {
             this.#refuseReader(no, problem(why));
         } else if ('Refused' in notice) {
             const [request, why] = notice.Refused;
-            this.#calls.answered(request)?.reject(problem(why));
+            this.#calls.reject(request, problem(why));
         } else {
-            const [[request, code]] = Object.values(notice) as [[number, Uint8Array | number]];
-            this.#calls.answered(request)?.resolve(code);
+            const [[request, codes]] = Object.values(notice) as [[number, Codes]];
+            this.#calls.resolve(request, codes);
         }
     }
 

@@ -1,18 +1,15 @@
 // Owns the tab's worker for one channel. All buses of the channel share it.
 
-import { decode, encode } from './bincode.js';
+import { Reader, Writer } from './bincode.js';
 import { TabmqError, lockHeld, problem } from './errors.js';
 import {
     type BusStorageEvent, type Persist, changeOf, fromWorker, keepLog, knownLog, persistence, stateAfter, storageEvent,
 } from './storage.js';
-import type { Candidacy, Command, ClientNotice, Durability, Notice, Role, StorageState, TabInfo } from './wire.js';
+import { type Candidacy, type ClientNotice, Command, type Durability, type Notice, type Role, type StorageState, type TabInfo, readNotice } from './wire.js';
 import { type ScriptUrl, type Started, checkBrowser, hello, notLoaded, startWorker } from './worker-url.js';
 
 /** Name of this build. The worker must be of the same build. */
 declare const BUILD: string;
-
-const COMMANDS = { $list: 'Command' };
-const NOTICES = { $list: 'Notice' };
 
 export interface HubOptions {
     readonly channel: string;
@@ -52,7 +49,9 @@ export class Hub {
     readonly listeners = new Set<HubListener>();
     readonly #clients = new Map<number, ClientListener>();
     #running: { worker: Worker; port: MessagePort } | undefined;
-    #outbox: Command[] = [];
+    /** The commands of this turn of the event loop, and their number. */
+    readonly #outbox = new Writer();
+    #commands = 0;
     #lastClient = 0;
     #lastRequest = 0;
     readonly #ending = new AbortController();
@@ -67,7 +66,7 @@ export class Hub {
         document.addEventListener('freeze', () => this.#stop(), { signal });
         addEventListener('pageshow', (event) => event.persisted && this.#start(), { signal });
         document.addEventListener('resume', () => this.#start(), { signal });
-        document.addEventListener('visibilitychange', () => this.send({ Visibility: visibility() }), { signal });
+        document.addEventListener('visibilitychange', () => Command.Visibility(this.#begin(), visibility()), { signal });
         document.addEventListener('securitypolicyviolation', (event) => {
             if (/^(worker|script|child|default)-src/.test(event.effectiveDirective)) {
                 this.#policyViolation = event.effectiveDirective;
@@ -88,11 +87,14 @@ export class Hub {
         this.#clients.clear();
     }
 
-    /** Sends a command. All commands of one turn of the event loop go to the worker in one message. */
-    send(command: Command): void {
-        if (this.#outbox.push(command) === 1) {
-            queueMicrotask(() => this.#flush());
-        }
+    /**
+     * Begins a command of a client of this page: the caller writes the `ClientCommand` next. All commands of one turn of the event loop
+     * go to the worker in one message.
+     */
+    begin(no: number): Writer {
+        const to = this.#begin();
+        Command.Client(to, no);
+        return to;
     }
 
     /** Registers a client of this page, and returns its number. */
@@ -144,8 +146,9 @@ export class Hub {
         const wasmUrl = this.options.wasmUrl;
         worker.postMessage({ tabmq: 'start', wasmUrl: wasmUrl === undefined ? undefined : String(new URL(wasmUrl, document.baseURI)), port: port2 }, [port2]);
         const { channel, durability, role } = this.options;
-        this.#outbox = [];
-        this.send({ Open: { channel, visibility: visibility(), durability, candidacy: role, known_log: knownLog(channel) } });
+        this.#outbox.take();
+        this.#commands = 0;
+        Command.Open(this.#begin(), { channel, visibility: visibility(), durability, candidacy: role, known_log: knownLog(channel) });
         this.#lookAtPersistence();
     }
 
@@ -169,11 +172,21 @@ export class Hub {
         this.#notify((it) => it.stopped?.());
     }
 
+    #begin(): Writer {
+        if (this.#commands === 0) {
+            // Room for their number.
+            this.#outbox.u64(0);
+            queueMicrotask(() => this.#flush());
+        }
+        this.#commands += 1;
+        return this.#outbox;
+    }
+
     #flush(): void {
-        const commands = this.#outbox;
-        this.#outbox = [];
-        if (commands.length > 0) {
-            const bytes = encode(COMMANDS, commands);
+        if (this.#commands > 0) {
+            this.#outbox.patchU64(0, this.#commands);
+            this.#commands = 0;
+            const bytes = this.#outbox.take();
             this.#running?.port.postMessage(bytes, [bytes.buffer]);
         }
     }
@@ -185,7 +198,9 @@ export class Hub {
         }
         let notices: Notice[];
         try {
-            notices = decode(NOTICES, data as Uint8Array) as Notice[];
+            const from = new Reader(data as Uint8Array);
+            notices = from.list(() => readNotice(from));
+            from.end();
         } catch (cause) {
             return this.#fail(mismatch(cause));
         }
@@ -227,7 +242,7 @@ export class Hub {
             const error = problem(notice.Refused);
             return this.isOpen ? this.#notify((it) => it.failed?.(error)) : this.#fail(error);
         } else if ('CreditCheckpoint' in notice) {
-            this.send({ Acknowledge: notice.CreditCheckpoint });
+            Command.Acknowledge(this.#begin(), notice.CreditCheckpoint);
         }
     }
 

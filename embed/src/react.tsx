@@ -4,7 +4,7 @@ import { type ReactNode, createContext, createElement, useCallback, useContext, 
 
 import { type Bus, type BusRole, type OpenOptions, type Tab, open } from './bus.js';
 import type { Client, Connack } from './client.js';
-import { type ConnectOptions, type PublishOptions, type SubscribeOptions, bytesOf } from './client-options.js';
+import { type ConnectOptions, type PublishOptions, type SubscribeOptions, copyOf } from './client-options.js';
 import { TabmqError } from './errors.js';
 import type { Bytes, Message } from './message.js';
 
@@ -57,7 +57,7 @@ class Outbox {
             throw this.#failure;
         }
         // Copied: the caller may reuse its buffer.
-        const kept = typeof payload === 'string' ? payload : bytesOf(payload, 'The payload');
+        const kept = typeof payload === 'string' ? payload : copyOf(payload, 'The payload');
         return new Promise((resolve, reject) => {
             this.#waiting.push({ send: (client) => void client.publishAsync(topic, kept, options).then(resolve, reject), reject });
         });

@@ -1,4 +1,4 @@
-//! Writes `wire.ts`: the commands and notices of a tab as TypeScript types, and how they are laid out in bytes.
+//! Writes `wire.ts`: the commands and notices of a tab as TypeScript types, and functions that write and read their bytes.
 //!
 //! Both derive from the types of `tab::api`, so page and worker cannot drift apart. `cargo xtask embed` runs this program before it
 //! builds the package. The tests fail if the file in the repository differs. With the argument `build` it prints the name of the
@@ -6,7 +6,6 @@
 
 mod typescript;
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use serde_reflection::{
@@ -21,7 +20,7 @@ use tab::api::{
 };
 use tab::names::ChannelError;
 
-/// Commands that the package never sends. Their layout would only cost bytes in every page.
+/// Commands that the package never sends. Their writers would only cost bytes in every page.
 const UNUSED_COMMANDS: [&str; 2] = ["Ask", "Hang"];
 
 fn main() -> ExitCode {
@@ -31,7 +30,13 @@ fn main() -> ExitCode {
     }
     match registry() {
         Ok(registry) => {
-            print!("{}", typescript::write(&page_types(registry)));
+            let all = without_omitted(registry);
+            let (commands, notices) = (reachable(&all, "Command"), reachable(&all, "Notice"));
+            let both = commands.clone().into_iter().chain(notices.clone());
+            print!(
+                "{}",
+                typescript::write(&both.collect(), &commands, &notices)
+            );
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -42,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// The types for a page on a port, without the variants for people who watch the bus.
-fn page_types(mut registry: Registry) -> Registry {
+fn without_omitted(mut registry: Registry) -> Registry {
     let is_left_out = |container: &str, variant: &str| match container {
         "Notice" => tabmq_worker::PAGE_PORT_OMITTED_NOTICES.contains(&variant),
         "Command" => UNUSED_COMMANDS.contains(&variant),
@@ -59,11 +64,16 @@ fn page_types(mut registry: Registry) -> Registry {
             }
         }
     }
-    let mut reached = BTreeSet::new();
-    let mut next = vec!["Command".to_owned(), "Notice".to_owned()];
+    registry
+}
+
+/// The types that a value of this type contains.
+fn reachable(all: &Registry, root: &str) -> Registry {
+    let mut found = Registry::new();
+    let mut next = vec![root.to_owned()];
     while let Some(name) = next.pop() {
-        if let Some(container) = registry.get(&name)
-            && reached.insert(name)
+        if let Some(container) = all.get(&name)
+            && found.insert(name, container.clone()).is_none()
         {
             // Errors would report unknown formats, and all are known.
             let _ = container.visit(&mut |format| {
@@ -74,8 +84,7 @@ fn page_types(mut registry: Registry) -> Registry {
             });
         }
     }
-    registry.retain(|name, _| reached.contains(name));
-    registry
+    found
 }
 
 fn registry() -> Result<Registry, Error> {

@@ -5,8 +5,10 @@ use core::fmt::Write as _;
 use serde_reflection::{ContainerFormat, Format, Named, Registry, VariantFormat};
 
 const HEADER: &str = "\
-// Commands and notices between a page and its worker, as types and as a layout of bytes (see bincode.ts).
+// Commands and notices between a page and its worker: their types, and functions that write and read them (see bincode.ts).
 // `cargo xtask embed` writes this file from the types of the crate `tab`. Change those instead.
+
+import type { Reader, Writer } from './bincode.js';
 ";
 
 /// Prefix of a variant that a page neither sends nor receives. It only keeps its index among the others.
@@ -16,46 +18,70 @@ pub(crate) fn left_out(index: u32) -> String {
     format!("{LEFT_OUT}{index}")
 }
 
-pub(crate) fn write(registry: &Registry) -> String {
+/// The types, a writer for each type in `written`, and a reader for each in `read`.
+pub(crate) fn write(all: &Registry, written: &Registry, read: &Registry) -> String {
     let mut text = HEADER.to_owned();
-    for (name, container) in registry {
-        let body = match container {
-            ContainerFormat::UnitStruct => "null".to_owned(),
-            ContainerFormat::NewTypeStruct(format) => type_of(format),
-            ContainerFormat::TupleStruct(formats) => tuple(formats),
-            ContainerFormat::Struct(fields) => object(fields),
-            ContainerFormat::Enum(variants) => {
-                let known = variants
-                    .values()
-                    .filter(|it| !it.name.starts_with(LEFT_OUT));
-                let variants = known.map(|variant| {
-                    let name = &variant.name;
-                    match &variant.value {
-                        VariantFormat::NewType(format) => {
-                            format!("{{ {name}: {} }}", type_of(format))
-                        }
-                        VariantFormat::Tuple(formats) => {
-                            format!("{{ {name}: {} }}", tuple(formats))
-                        }
-                        VariantFormat::Struct(fields) => {
-                            format!("{{ {name}: {} }}", object(fields))
-                        }
-                        VariantFormat::Unit | VariantFormat::Variable(_) => format!("'{name}'"),
-                    }
-                });
-                let variants: Vec<String> = variants.collect();
-                format!("\n    | {}", variants.join("\n    | "))
-            }
-        };
+    for (name, container) in all {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "\nexport type {name} = {body};");
+        let _ = writeln!(
+            text,
+            "\nexport type {name} = {};",
+            type_of_container(container)
+        );
     }
-    text.push_str("\nexport const LAYOUT = {\n");
-    for (name, container) in registry {
-        let _ = writeln!(text, "    {name}: {},", layout(container));
+    for (name, container) in all {
+        if let ContainerFormat::Enum(_) = container
+            && let Some(names) = names_of_units(container)
+        {
+            let _ = writeln!(text, "\nconst {name}: readonly {name}[] = [{names}];");
+        }
     }
-    text.push_str("} as const;\n");
+    for (name, container) in written {
+        text.push_str(&writer(all, name, container));
+    }
+    for (name, container) in read {
+        text.push_str(&reader(all, name, container));
+    }
     text
+}
+
+fn type_of_container(container: &ContainerFormat) -> String {
+    match container {
+        ContainerFormat::UnitStruct => "null".to_owned(),
+        ContainerFormat::NewTypeStruct(format) => type_of(format),
+        ContainerFormat::TupleStruct(formats) => tuple(formats),
+        ContainerFormat::Struct(fields) => object(fields),
+        ContainerFormat::Enum(variants) => {
+            let known = variants.values().filter(|it| is_known(it));
+            let variants = known.map(|variant| {
+                let name = &variant.name;
+                match &variant.value {
+                    VariantFormat::NewType(format) => format!("{{ {name}: {} }}", type_of(format)),
+                    VariantFormat::Tuple(formats) => format!("{{ {name}: {} }}", tuple(formats)),
+                    VariantFormat::Struct(fields) => format!("{{ {name}: {} }}", object(fields)),
+                    VariantFormat::Unit | VariantFormat::Variable(_) => format!("'{name}'"),
+                }
+            });
+            let variants: Vec<String> = variants.collect();
+            format!("\n    | {}", variants.join("\n    | "))
+        }
+    }
+}
+
+fn is_known(variant: &Named<VariantFormat>) -> bool {
+    !variant.name.starts_with(LEFT_OUT)
+}
+
+/// The quoted names of an enum whose variants have no content.
+fn names_of_units(container: &ContainerFormat) -> Option<String> {
+    let ContainerFormat::Enum(variants) = container else {
+        return None;
+    };
+    let names = variants.values().map(|it| match it.value {
+        VariantFormat::Unit => Some(format!("'{}'", it.name)),
+        _ => None,
+    });
+    Some(names.collect::<Option<Vec<_>>>()?.join(", "))
 }
 
 fn type_of(format: &Format) -> String {
@@ -86,58 +112,209 @@ fn object(fields: &[Named<Format>]) -> String {
     format!("{{ {} }}", fields.collect::<Vec<_>>().join("; "))
 }
 
-/// A name; `[…]`, a tuple; `{…}`, a struct; `{ $option: … }`, `{ $list: … }`; or `{ $enum: … }`, where 0 means no content.
-fn layout(container: &ContainerFormat) -> String {
-    match container {
-        ContainerFormat::UnitStruct => "[]".to_owned(),
-        ContainerFormat::NewTypeStruct(format) => layout_of(format),
-        ContainerFormat::TupleStruct(formats) => layout_of_tuple(formats),
-        ContainerFormat::Struct(fields) => layout_of_struct(fields),
+/// The method of `Writer` and `Reader` for a type that has no parts.
+const fn method(format: &Format) -> Option<&'static str> {
+    Some(match format {
+        Format::Bool => "bool",
+        Format::Char => "char",
+        Format::Str => "str",
+        Format::Bytes => "bytes",
+        Format::U8 => "u8",
+        Format::U16 => "u16",
+        Format::U32 => "u32",
+        Format::U64 => "u64",
+        _ => return None,
+    })
+}
+
+/// One function for a struct. For an enum one object with a function for each variant, so that nothing is built only to be
+/// written. A variant that ends with another enum writes all but that: the caller writes it next.
+fn writer(all: &Registry, name: &str, container: &ContainerFormat) -> String {
+    let parts = match container {
+        ContainerFormat::Struct(fields) => fields_of(fields),
+        ContainerFormat::Enum(_) if names_of_units(container).is_some() => return String::new(),
         ContainerFormat::Enum(variants) => {
-            let variants = variants.values().map(|variant| {
-                let content = match &variant.value {
-                    VariantFormat::NewType(format) => layout_of(format),
-                    VariantFormat::Tuple(formats) => layout_of_tuple(formats),
-                    VariantFormat::Struct(fields) => layout_of_struct(fields),
-                    VariantFormat::Unit | VariantFormat::Variable(_) => "0".to_owned(),
+            let mut text = format!("\nexport const {name} = {{\n");
+            for (index, variant) in variants.iter().filter(|(_, it)| is_known(it)) {
+                let mut parts = match &variant.value {
+                    VariantFormat::NewType(format) => named(&[(**format).clone()]),
+                    VariantFormat::Tuple(formats) => named(formats),
+                    VariantFormat::Struct(fields) => fields_of(fields),
+                    VariantFormat::Unit | VariantFormat::Variable(_) => Vec::new(),
                 };
-                format!("{}: {content}", variant.name)
-            });
-            let variants: Vec<String> = variants.collect();
-            format!("{{ $enum: {{ {} }} }}", variants.join(", "))
+                let continues = parts
+                    .last()
+                    .is_some_and(|(_, it)| has_variant_writers(all, it));
+                if continues {
+                    parts.pop();
+                }
+                let parameters: String = parts
+                    .iter()
+                    .map(|(part, format)| format!(", {part}: {}", type_of(format)))
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    "    {}(to: Writer{parameters}): void {{",
+                    variant.name
+                );
+                let _ = writeln!(text, "        to.u32({index});");
+                for (part, format) in &parts {
+                    text.push_str(&write_value(all, format, part, 2));
+                }
+                text.push_str("    },\n");
+            }
+            text.push_str("};\n");
+            return text;
         }
+        ContainerFormat::NewTypeStruct(_)
+        | ContainerFormat::UnitStruct
+        | ContainerFormat::TupleStruct(_) => return String::new(),
+    };
+    let mut text = format!("\nfunction write{name}(to: Writer, it: {name}): void {{\n");
+    for (field, format) in parts {
+        text.push_str(&write_value(all, &format, &format!("it.{field}"), 1));
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn fields_of(fields: &[Named<Format>]) -> Vec<(String, Format)> {
+    let fields = fields.iter().map(|it| (it.name.clone(), it.value.clone()));
+    fields.collect()
+}
+
+/// The parts of a tuple, named by their types.
+fn named(formats: &[Format]) -> Vec<(String, Format)> {
+    let formats = formats.iter();
+    formats.map(|it| (name_of(it), it.clone())).collect()
+}
+
+fn name_of(format: &Format) -> String {
+    match format {
+        Format::TypeName(name) => {
+            let (first, rest) = name.split_at(1);
+            first.to_lowercase() + rest
+        }
+        Format::Seq(inner) => name_of(inner) + "s",
+        _ => "value".to_owned(),
     }
 }
 
-fn layout_of(format: &Format) -> String {
+fn has_variant_writers(all: &Registry, format: &Format) -> bool {
+    let Format::TypeName(name) = format else {
+        return false;
+    };
+    let container = all.get(name);
+    container
+        .is_some_and(|it| matches!(it, ContainerFormat::Enum(_)) && names_of_units(it).is_none())
+}
+
+/// Statements that write a value.
+fn write_value(all: &Registry, format: &Format, value: &str, depth: usize) -> String {
+    let indent = "    ".repeat(depth);
+    if let Some(method) = method(format) {
+        return format!("{indent}to.{method}({value});\n");
+    }
     match format {
-        Format::TypeName(name) => format!("'{name}'"),
-        Format::Bool => "'bool'".to_owned(),
-        Format::Char => "'char'".to_owned(),
-        Format::Str => "'str'".to_owned(),
-        Format::Bytes => "'bytes'".to_owned(),
-        Format::Option(inner) => format!("{{ $option: {} }}", layout_of(inner)),
-        Format::Seq(inner) if **inner == Format::U8 => "'bytes'".to_owned(),
-        Format::Seq(inner) => format!("{{ $list: {} }}", layout_of(inner)),
-        Format::Tuple(formats) => layout_of_tuple(formats),
-        Format::TupleArray { content, size } => layout_of_tuple(&vec![(**content).clone(); *size]),
-        Format::U8 => "'u8'".to_owned(),
-        Format::U16 => "'u16'".to_owned(),
-        Format::U32 => "'u32'".to_owned(),
-        Format::U64 => "'u64'".to_owned(),
+        Format::TypeName(name) => match all.get(name) {
+            Some(ContainerFormat::NewTypeStruct(inner)) => write_value(all, inner, value, depth),
+            Some(it) if names_of_units(it).is_some() => {
+                format!("{indent}to.u32({name}.indexOf({value}));\n")
+            }
+            Some(_) if has_variant_writers(all, format) => unsupported(format),
+            _ => format!("{indent}write{name}(to, {value});\n"),
+        },
+        Format::Option(inner) => {
+            let some = write_value(all, inner, value, depth + 1);
+            format!("{indent}if (to.some({value})) {{\n{some}{indent}}}\n")
+        }
+        Format::Seq(inner) if **inner == Format::U8 => format!("{indent}to.bytes({value});\n"),
+        Format::Seq(inner) => {
+            let item = write_value(all, inner, "item", depth + 1);
+            format!(
+                "{indent}to.u64({value}.length);\n{indent}for (const item of {value}) {{\n{item}{indent}}}\n"
+            )
+        }
+        Format::Tuple(formats) => write_tuple(all, formats, value, depth),
+        Format::TupleArray { content, size } => {
+            write_tuple(all, &vec![(**content).clone(); *size], value, depth)
+        }
         other => unsupported(other),
     }
 }
 
-fn layout_of_tuple(formats: &[Format]) -> String {
-    let parts: Vec<String> = formats.iter().map(layout_of).collect();
+fn write_tuple(all: &Registry, formats: &[Format], value: &str, depth: usize) -> String {
+    let parts = formats.iter().enumerate();
+    parts
+        .map(|(index, it)| write_value(all, it, &format!("{value}[{index}]"), depth))
+        .collect()
+}
+
+fn reader(all: &Registry, name: &str, container: &ContainerFormat) -> String {
+    let head = format!("\nexport function read{name}(from: Reader): {name} {{\n");
+    match container {
+        ContainerFormat::Struct(fields) => {
+            format!("{head}    return {};\n}}\n", read_object(all, fields))
+        }
+        ContainerFormat::Enum(_) if names_of_units(container).is_some() => String::new(),
+        ContainerFormat::Enum(variants) => {
+            let mut text = format!("{head}    switch (from.u32()) {{\n");
+            for (index, variant) in variants.iter().filter(|(_, it)| is_known(it)) {
+                let content = match &variant.value {
+                    VariantFormat::NewType(format) => Some(read_value(all, format)),
+                    VariantFormat::Tuple(formats) => Some(read_tuple(all, formats)),
+                    VariantFormat::Struct(fields) => Some(read_object(all, fields)),
+                    VariantFormat::Unit | VariantFormat::Variable(_) => None,
+                };
+                let variant = &variant.name;
+                let value = content.map_or_else(
+                    || format!("'{variant}'"),
+                    |content| format!("{{ {variant}: {content} }}"),
+                );
+                let _ = writeln!(text, "        case {index}: return {value};");
+            }
+            text.push_str("        default: throw from.unknown();\n    }\n}\n");
+            text
+        }
+        ContainerFormat::NewTypeStruct(_)
+        | ContainerFormat::UnitStruct
+        | ContainerFormat::TupleStruct(_) => String::new(),
+    }
+}
+
+/// An expression that reads a value.
+fn read_value(all: &Registry, format: &Format) -> String {
+    if let Some(method) = method(format) {
+        return format!("from.{method}()");
+    }
+    match format {
+        Format::TypeName(name) => match all.get(name) {
+            Some(ContainerFormat::NewTypeStruct(inner)) => read_value(all, inner),
+            Some(it) if names_of_units(it).is_some() => format!("from.unit({name})"),
+            _ => format!("read{name}(from)"),
+        },
+        Format::Option(inner) => format!("from.bool() ? {} : null", read_value(all, inner)),
+        Format::Seq(inner) if **inner == Format::U8 => "from.bytes()".to_owned(),
+        Format::Seq(inner) => format!(
+            "from.list((): {} => {})",
+            type_of(inner),
+            read_value(all, inner)
+        ),
+        Format::Tuple(formats) => read_tuple(all, formats),
+        Format::TupleArray { content, size } => read_tuple(all, &vec![(**content).clone(); *size]),
+        other => unsupported(other),
+    }
+}
+
+fn read_tuple(all: &Registry, formats: &[Format]) -> String {
+    let parts: Vec<String> = formats.iter().map(|it| read_value(all, it)).collect();
     format!("[{}]", parts.join(", "))
 }
 
-fn layout_of_struct(fields: &[Named<Format>]) -> String {
+fn read_object(all: &Registry, fields: &[Named<Format>]) -> String {
     let fields = fields
         .iter()
-        .map(|it| format!("{}: {}", it.name, layout_of(&it.value)));
+        .map(|it| format!("{}: {}", it.name, read_value(all, &it.value)));
     format!("{{ {} }}", fields.collect::<Vec<_>>().join(", "))
 }
 
