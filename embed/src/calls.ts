@@ -134,7 +134,7 @@ export class Calls {
         });
     }
 
-    /** Sends a call before all that are queued. Its answer is told to `done`; the next worker does not get it. */
+    /** Sends a call before all that are queued. `done` gets its answer. The next worker does not get the call. */
     askAtOnce(asked: Asked, done: (codes: Codes) => void): void {
         this.#send(new Call(this, asked, { isRepeated: false }, done, () => undefined));
     }
