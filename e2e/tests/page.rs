@@ -117,18 +117,20 @@ fn an_invalid_channel_name_is_refused_with_a_reason() {
     tab.go(&browser.app("?channel=a/b"));
     let view = tab.until("an error", |view| !view.errors.is_empty());
     assert!(
-        view.errors[0].contains("may contain letters"),
+        view.errors[0].contains("has 1 to 64 characters"),
         "{:?}",
         view.errors
     );
     // The form names the format, before the browser's own message could.
     tab.click("connection-settings");
     tab.type_into("channel", "a b");
-    let said = "return document.querySelector('[data-testid=channel]').validationMessage";
-    let said = tab.execute(said, Vec::new());
+    let message = "return document.querySelector('[data-testid=channel]').validationMessage";
+    let message = tab.execute(message, Vec::new());
     assert!(
-        said.as_str().is_some_and(|it| it.contains("but no spaces")),
-        "{said}"
+        message
+            .as_str()
+            .is_some_and(|it| it.contains("has 1 to 64 characters")),
+        "{message}"
     );
     tab.type_into("channel", "a-b");
     let is_valid = "return document.querySelector('[data-testid=channel]').validity.valid";

@@ -142,15 +142,7 @@ fn several_retained_messages_are_selected_in_a_list_and_cleared() {
     tab.until_count("delete-retained", 1);
     tab.click("delete-retained");
     tab.until_text("retained-cleared", "Cleared 1 retained value.");
-    tab.click("retained-undo");
-    tab.until_text("retained-cleared", "Restored 1 retained value.");
-    assert_eq!(topics(&retained(&browser)), ["a/2"]);
-
-    // A newer value stays.
-    tab.click("delete-retained");
-    tab.until_text("retained-cleared", "Cleared 1 retained value.");
-    let before = retained(&browser);
-    assert!(before.is_empty());
+    // Undo leaves a newer value as it is.
     tab.publish_acknowledged(&Message::new("a/2", "newer").qos(1).retained());
     tab.click("retained-undo");
     tab.until_text(

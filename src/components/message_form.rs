@@ -33,15 +33,15 @@ pub(super) struct TypedMessage {
 }
 
 impl TypedMessage {
-    /// The message in the form, as far as it can be sent: properties with an error are left out.
+    /// The message in the form. One with an error keeps its typed payload, and its properties if they have none.
     pub(super) fn of_form(form: &Form) -> Self {
         let typed = Self::of_draft(form.draft());
-        let properties = form.properties().unwrap_or_default();
+        let publication = form.publication().unwrap_or_else(|_| Publication {
+            properties: form.properties().unwrap_or_default(),
+            ..typed.publication
+        });
         Self {
-            publication: Publication {
-                properties,
-                ..typed.publication
-            },
+            publication,
             ..typed
         }
     }

@@ -49,28 +49,27 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     let draft = use_state(|| {
         let kept = || session_storage::read(KEPT).and_then(|it| share_url::Draft::of_query(&it));
         let typed = props.draft.clone().or_else(kept);
+        let is_own = typed.is_some();
         let typed = typed.map_or_else(TypedMessage::first, TypedMessage::of_draft);
-        (0_u32, Rc::new(typed))
+        Loaded {
+            form: 0,
+            typed: Rc::new(typed),
+            is_own,
+        }
     });
-    // Whether the form has a message that was typed and not sent, and the last one that another message replaced.
-    let is_unsent = use_mut_ref(|| false);
+    // The last unsent message that another one replaced.
     let replaced = use_state(|| None::<Rc<TypedMessage>>);
     let is_large = use_mut_ref(|| false);
     let result = labels::publish_result(publish.status(), role);
     let last = publish.status().last.as_ref();
     let has_failed = publish.status().pending == 0 && last.is_some_and(|it| it.result.is_err());
     let acknowledged = publish.status().acknowledged;
-    let on_sent = {
-        let (history, is_unsent) = (history.dispatcher(), Rc::clone(&is_unsent));
-        use_callback((), move |sent: TypedMessage, ()| {
-            is_unsent.replace(false);
-            history.dispatch(sent);
-        })
-    };
+    let on_sent = use_callback(history.dispatcher(), |sent: TypedMessage, history| {
+        history.dispatch(sent)
+    });
     let on_draft = {
-        let (is_unsent, is_large) = (Rc::clone(&is_unsent), Rc::clone(&is_large));
+        let is_large = Rc::clone(&is_large);
         use_callback((), move |draft: share_url::Draft, ()| {
-            is_unsent.replace(true);
             is_large.replace(draft.payload.len() > KEPT_AT_ONCE_MAX);
             if !*is_large.borrow() {
                 session_storage::write(KEPT, &draft.query());
@@ -85,24 +84,25 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     address::use_leave(on_leave);
     let load = {
         let (draft, replaced) = (draft.clone(), replaced.clone());
-        let is_unsent = Rc::clone(&is_unsent);
-        move |typed: Rc<TypedMessage>| {
-            let unsent = form().filter(|_| is_unsent.replace(false));
-            replaced.set(unsent.map(|form| Rc::new(TypedMessage::of_form(&form))));
-            draft.set((draft.0 + 1, typed));
+        let history = history.clone();
+        move |typed: Rc<TypedMessage>, is_own: bool| {
+            let present = form().map(|form| TypedMessage::of_form(&form));
+            let unsent = present.filter(|it| draft.is_changed(it) && !history.has(it));
+            replaced.set(unsent.map(Rc::new));
+            draft.set(Loaded {
+                form: draft.form + 1,
+                typed,
+                is_own,
+            });
         }
     };
     let restore = |unsent: &Rc<TypedMessage>| {
         let (load, unsent) = (load.clone(), Rc::clone(unsent));
-        let is_unsent = Rc::clone(&is_unsent);
-        move |_: MouseEvent| {
-            load(Rc::clone(&unsent));
-            is_unsent.replace(true);
-        }
+        move |_: MouseEvent| load(Rc::clone(&unsent), true)
     };
     let again = |sent: &Rc<TypedMessage>| {
         let (load, sent) = (load.clone(), Rc::clone(sent));
-        move |_: MouseEvent| load(Rc::clone(&sent))
+        move |_: MouseEvent| load(Rc::clone(&sent), false)
     };
     // Back closes the sheet instead of leaving the page.
     let onclose = address::use_overlay(props.is_sheet, props.onclose.clone());
@@ -122,7 +122,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                 && taken.replace(*number) != *number
                 && let Some(typed) = message.and_then(|it| TypedMessage::of_received(&it))
             {
-                load(Rc::new(typed));
+                load(Rc::new(typed), false);
                 focus::focus_on("[data-testid=publish-payload]");
             }
         });
@@ -170,7 +170,7 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
                     </p>
                 }
             </div>
-            <MessageForm key={draft.0} {publish} sent={Rc::clone(&draft.1)} {on_sent} {on_draft} {result} {has_failed} {acknowledged} {is_offline} />
+            <MessageForm key={draft.form} {publish} sent={Rc::clone(&draft.typed)} {on_sent} {on_draft} {result} {has_failed} {acknowledged} {is_offline} />
             if !history.0.is_empty() {
                 <details>
                     <summary data-testid="publish-sent">{ labels::publish::history(history.0.len()) }</summary>
@@ -196,6 +196,22 @@ pub(super) fn Publish(props: &PublishProps) -> Html {
     }
 }
 
+/// The message with which the form began.
+struct Loaded {
+    /// Another message is another form, because fields keep their own text.
+    form: u32,
+    typed: Rc<TypedMessage>,
+    /// Whether the person typed it.
+    is_own: bool,
+}
+
+impl Loaded {
+    /// Whether the person would miss this message of the form.
+    fn is_changed(&self, present: &TypedMessage) -> bool {
+        self.is_own || present.publication != self.typed.publication
+    }
+}
+
 /// The form for the message.
 fn form() -> Option<Form> {
     dom::form_of("publish-topic").and_then(|form| Form::of(&form))
@@ -204,6 +220,13 @@ fn form() -> Option<Form> {
 /// The last sent messages, each once.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct History(VecDeque<Rc<TypedMessage>>);
+
+impl History {
+    fn has(&self, message: &TypedMessage) -> bool {
+        let mut sent = self.0.iter();
+        sent.any(|it| it.publication == message.publication)
+    }
+}
 
 impl Reducible for History {
     type Action = TypedMessage;

@@ -5,7 +5,7 @@ pub(crate) const RELOAD: &str = "Reload";
 pub(crate) const DISMISS: &str = "Dismiss";
 
 /// The channel's name is not valid.
-pub(crate) const CHANNEL_REFUSED: &str = "Channel names may contain letters, digits, “.”, “_” and “-”, but no spaces. This tab can join no channel until you choose another name under “Settings…”.";
+pub(crate) const CHANNEL_REFUSED: &str = "A channel name has 1 to 64 characters: a to z, A to Z, 0 to 9, “.”, “_” and “-”. This tab can join no channel until you choose another name under “Settings…”.";
 
 /// When a retained message expires; 0: it has expired.
 pub(crate) fn retained_expires(seconds: u64) -> String {
