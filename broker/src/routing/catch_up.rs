@@ -465,8 +465,6 @@ impl Broker {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "test inputs are valid")]
-
     use super::*;
 
     #[test]
