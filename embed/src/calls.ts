@@ -175,7 +175,8 @@ export class Calls {
     /** Queues unanswered calls for the next worker if they may be repeated, and rejects the others. */
     workerStopped(): void {
         const calls = this.#takeSent();
-        this.#queue.splice(0, this.#first, ...calls.filter((it) => it.isRepeated));
+        // Not as arguments of `splice`: an engine limits their number.
+        this.#queue = [...calls.filter((it) => it.isRepeated), ...this.#queue.slice(this.#first)];
         this.#first = 0;
         for (const it of calls.filter((call) => !call.isRepeated)) {
             it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));

@@ -8,7 +8,7 @@ import { TabmqError, aborted } from './errors.js';
 import type { Bytes, Message } from './message.js';
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
 
-/** What a request needs of its client. */
+/** The part of a client that its requests use. */
 export interface RequestClient {
     publish(topic: string, payload: Bytes | string, options: PublishOptions, signal: AbortSignal): Promise<number>;
     read(topic: string, onMessage: (message: Message) => void): Reading;

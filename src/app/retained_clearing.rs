@@ -30,7 +30,7 @@ pub(crate) enum Wanted {
 pub(crate) fn begin(client: &Client, wanted: Wanted, dispatch: &Callback<Action>) {
     let (client, dispatch) = (client.clone(), dispatch.clone());
     spawn_local(async move {
-        match find(client.bus(), &wanted).await {
+        match find(client.bus(), &wanted, u32::MAX).await {
             Ok(set) if set.topics().is_empty() => dispatch.emit(Action::Clearing(None)),
             Ok(set) if set.topics().len() == 1 => clear(&client, set, &dispatch).await,
             Ok(set) => dispatch.emit(Action::Clearing(Some(Clearing::Unconfirmed(set)))),
@@ -53,7 +53,8 @@ pub(crate) fn restore(client: &Client, set: &RetainedSet, dispatch: &Callback<Ac
     let (client, dispatch) = (client.clone(), dispatch.clone());
     spawn_local(async move {
         let topics = restorations.iter().map(|it| it.topic.clone()).collect();
-        match find(client.bus(), &Wanted::Topics(topics)).await {
+        // Only the topics count.
+        match find(client.bus(), &Wanted::Topics(topics), 0).await {
             Ok(newer) => {
                 let before = restorations.len();
                 let newer: BTreeSet<&String> = newer.topics().iter().collect();
@@ -75,14 +76,25 @@ async fn clear(client: &Client, set: RetainedSet, dispatch: &Callback<Action>) {
     dispatch.emit(Action::Clearing(Some(Clearing::Cleared(set, outcome))));
 }
 
-async fn find(bus: &BusHandle, wanted: &Wanted) -> Result<RetainedSet, RequestError> {
+/// The retained messages, each with at most this many bytes of its payload.
+async fn find(
+    bus: &BusHandle,
+    wanted: &Wanted,
+    payload_bytes: u32,
+) -> Result<RetainedSet, RequestError> {
+    let question = |topic_filter: &str, after: Option<String>, at_most: u32| Question::Retained {
+        topic_filter: topic_filter.to_owned(),
+        after,
+        at_most,
+        payload_bytes,
+    };
     let mut set = RetainedSet::default();
     match wanted {
         Wanted::Branch(topic) => {
             let topic_filter = format!("{topic}/#");
             let mut after = None;
             loop {
-                after = ask(bus, topic_filter.clone(), after, PAGE, &mut set).await?;
+                after = ask(bus, question(&topic_filter, after, PAGE), &mut set).await?;
                 if after.is_none() {
                     return Ok(set);
                 }
@@ -90,7 +102,7 @@ async fn find(bus: &BusHandle, wanted: &Wanted) -> Result<RetainedSet, RequestEr
         }
         Wanted::Topics(topics) => {
             for topic in topics {
-                ask(bus, topic.clone(), None, 1, &mut set).await?;
+                ask(bus, question(topic, None, 1), &mut set).await?;
             }
             Ok(set)
         }
@@ -100,17 +112,10 @@ async fn find(bus: &BusHandle, wanted: &Wanted) -> Result<RetainedSet, RequestEr
 /// Adds the messages of one answer. Returns the topic after which there may be more.
 fn ask(
     bus: &BusHandle,
-    topic_filter: String,
-    after: Option<String>,
-    at_most: u32,
+    question: Question,
     set: &mut RetainedSet,
 ) -> impl Future<Output = Result<Option<String>, RequestError>> {
-    let answer = bus.ask(Question::Retained {
-        topic_filter,
-        after,
-        at_most,
-        payload_bytes: u32::MAX,
-    });
+    let answer = bus.ask(question);
     async move {
         Ok(match answer.await? {
             Answer::Retained { messages, reached } => {

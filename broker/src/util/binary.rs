@@ -70,7 +70,7 @@ mod tests {
         ]
     }
 
-    /// What bincode reads from these bytes.
+    /// The values that bincode reads from these bytes.
     fn peer(integers: Integers, bytes: &[u8]) -> Option<Vec<Kind<'_>>> {
         let options = bincode::DefaultOptions::new();
         match integers {

@@ -30,9 +30,7 @@ pub(crate) fn write(all: &Registry, written: &Registry, read: &Registry) -> Stri
         );
     }
     for (name, container) in all {
-        if let ContainerFormat::Enum(_) = container
-            && let Some(names) = names_of_units(container)
-        {
+        if let Some(names) = names_of_units(container) {
             let _ = writeln!(text, "\nconst {name}: readonly {name}[] = [{names}];");
         }
     }
@@ -128,54 +126,51 @@ const fn method(format: &Format) -> Option<&'static str> {
 }
 
 /// One function for a struct. For an enum one object with a function for each variant, so that nothing is built only to be
-/// written. A variant that ends with another enum writes all but that: the caller writes it next.
+/// written.
 fn writer(all: &Registry, name: &str, container: &ContainerFormat) -> String {
-    let parts = match container {
-        ContainerFormat::Struct(fields) => fields_of(fields),
-        ContainerFormat::Enum(_) if names_of_units(container).is_some() => return String::new(),
+    match container {
+        ContainerFormat::Struct(fields) => {
+            let fields: String = fields
+                .iter()
+                .map(|it| write_value(all, &it.value, &format!("it.{}", it.name), 1))
+                .collect();
+            format!("\nfunction write{name}(to: Writer, it: {name}): void {{\n{fields}}}\n")
+        }
+        ContainerFormat::Enum(_) if names_of_units(container).is_some() => String::new(),
         ContainerFormat::Enum(variants) => {
-            let mut text = format!("\nexport const {name} = {{\n");
-            for (index, variant) in variants.iter().filter(|(_, it)| is_known(it)) {
-                let mut parts = match &variant.value {
-                    VariantFormat::NewType(format) => named(&[(**format).clone()]),
-                    VariantFormat::Tuple(formats) => named(formats),
-                    VariantFormat::Struct(fields) => fields_of(fields),
-                    VariantFormat::Unit | VariantFormat::Variable(_) => Vec::new(),
-                };
-                let continues = parts
-                    .last()
-                    .is_some_and(|(_, it)| has_variant_writers(all, it));
-                if continues {
-                    parts.pop();
-                }
-                let parameters: String = parts
-                    .iter()
-                    .map(|(part, format)| format!(", {part}: {}", type_of(format)))
-                    .collect();
-                let _ = writeln!(
-                    text,
-                    "    {}(to: Writer{parameters}): void {{",
-                    variant.name
-                );
-                let _ = writeln!(text, "        to.u32({index});");
-                for (part, format) in &parts {
-                    text.push_str(&write_value(all, format, part, 2));
-                }
-                text.push_str("    },\n");
-            }
-            text.push_str("};\n");
-            return text;
+            let known = variants.iter().filter(|(_, it)| is_known(it));
+            let variants: String = known
+                .map(|(index, variant)| variant_writer(all, *index, variant))
+                .collect();
+            format!("\nexport const {name} = {{\n{variants}}};\n")
         }
         ContainerFormat::NewTypeStruct(_)
         | ContainerFormat::UnitStruct
-        | ContainerFormat::TupleStruct(_) => return String::new(),
-    };
-    let mut text = format!("\nfunction write{name}(to: Writer, it: {name}): void {{\n");
-    for (field, format) in parts {
-        text.push_str(&write_value(all, &format, &format!("it.{field}"), 1));
+        | ContainerFormat::TupleStruct(_) => String::new(),
     }
-    text.push_str("}\n");
-    text
+}
+
+/// A variant that ends with another enum writes all but that: the caller writes it next.
+fn variant_writer(all: &Registry, index: u32, variant: &Named<VariantFormat>) -> String {
+    let mut parts = match &variant.value {
+        VariantFormat::NewType(format) => named(&[(**format).clone()]),
+        VariantFormat::Tuple(formats) => named(formats),
+        VariantFormat::Struct(fields) => fields_of(fields),
+        VariantFormat::Unit | VariantFormat::Variable(_) => Vec::new(),
+    };
+    parts.pop_if(|(_, format)| has_variant_writers(all, format));
+    let parameters: String = parts
+        .iter()
+        .map(|(part, format)| format!(", {part}: {}", type_of(format)))
+        .collect();
+    let body: String = parts
+        .iter()
+        .map(|(part, format)| write_value(all, format, part, 2))
+        .collect();
+    let name = &variant.name;
+    format!(
+        "    {name}(to: Writer{parameters}): void {{\n        to.u32({index});\n{body}    }},\n"
+    )
 }
 
 fn fields_of(fields: &[Named<Format>]) -> Vec<(String, Format)> {

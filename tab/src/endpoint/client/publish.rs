@@ -43,20 +43,21 @@ impl Client {
     /// answer to it.
     fn check_topic(&self, topic: &str) -> Result<(), String> {
         TopicName::parse(topic).map_err(|error| error.to_string())?;
-        let (bytes, levels) = (topic.len(), topic.split('/').count());
-        let (bytes_max, levels_max) = (
-            self.settings.topic_bytes_max,
-            self.settings.topic_levels_max,
-        );
+        let (bytes, bytes_max) = (topic.len(), self.settings.topic_bytes_max);
         if bytes > bytes_max {
             return Err(format!(
                 "{bytes} bytes, and a topic has at most {bytes_max}"
             ));
         }
-        if levels > levels_max {
-            return Err(format!(
-                "{levels} levels, and a topic has at most {levels_max}"
-            ));
+        let levels_max = self.settings.topic_levels_max;
+        // Every level but the first takes at least a byte, so most topics need no count.
+        if bytes >= levels_max {
+            let levels = topic.split('/').count();
+            if levels > levels_max {
+                return Err(format!(
+                    "{levels} levels, and a topic has at most {levels_max}"
+                ));
+            }
         }
         Ok(())
     }
