@@ -143,13 +143,13 @@ export class Reader {
 
     /** Reads bytes into an array of their own. */
     bytes(): Uint8Array<ArrayBuffer> {
-        const length = this.length();
+        const length = this.u64();
         const at = this.#take(length);
         return this.#bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
     }
 
     str(): string {
-        const length = this.length();
+        const length = this.u64();
         const at = this.#take(length);
         if (length > LOOPED_MAX) {
             return decodeUtf8(this.#bytes.subarray(at, at + length));
@@ -173,8 +173,11 @@ export class Reader {
     }
 
     list<T>(item: () => T): T[] {
+        const length = this.u64();
+        // Every item has at least a byte.
+        this.#require(length);
         const items: T[] = [];
-        for (let left = this.length(); left > 0; left -= 1) {
+        while (items.length < length) {
             items.push(item());
         }
         return items;
@@ -194,23 +197,18 @@ export class Reader {
         return new RangeError('no such variant');
     }
 
-    /** Reads a length. Every item has at least a byte. */
-    length(): number {
-        const length = this.u64();
-        if (length > this.#left()) {
-            throw new RangeError(`${length} bytes wanted, ${this.#left()} left`);
-        }
-        return length;
-    }
-
     #left(): number {
         return this.#bytes.length - this.#at;
     }
 
-    #take(count: number): number {
+    #require(count: number): void {
         if (count > this.#left()) {
             throw new RangeError(`${count} bytes wanted, ${this.#left()} left`);
         }
+    }
+
+    #take(count: number): number {
+        this.#require(count);
         this.#at += count;
         return this.#at - count;
     }

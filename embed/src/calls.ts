@@ -174,13 +174,16 @@ export class Calls {
 
     /** Queues unanswered calls for the next worker if they may be repeated, and rejects the others. */
     workerStopped(): void {
-        const calls = this.#takeSent();
-        // Not as arguments of `splice`: an engine limits their number.
-        this.#queue = [...calls.filter((it) => it.isRepeated), ...this.#queue.slice(this.#first)];
-        this.#first = 0;
-        for (const it of calls.filter((call) => !call.isRepeated)) {
-            it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
+        const repeated: Call[] = [];
+        for (const it of this.#takeSent()) {
+            if (it.isRepeated) {
+                repeated.push(it);
+            } else {
+                it.reject(new TabmqError('not-connected', 'The worker ended with the hidden page before it answered: the message may have arrived or not.'));
+            }
         }
+        // Not as arguments of `splice`: an engine limits their number.
+        this.#queue = [...repeated, ...this.#takeQueue()];
         this.#wakeWaiters();
     }
 
@@ -190,10 +193,7 @@ export class Calls {
         for (const it of this.#takeSent()) {
             it.reject(failure ?? new TabmqError('closed', 'The client was ended before this was answered: it may have been carried out or not.'));
         }
-        const queued = this.#queue.slice(this.#first);
-        this.#queue = [];
-        this.#first = 0;
-        queued.forEach((it) => it.reject(over));
+        this.#takeQueue().forEach((it) => it.reject(over));
         this.#wakeWaiters();
     }
 
@@ -239,6 +239,13 @@ export class Calls {
         const calls = [...this.#sent.values()];
         this.#sent.clear();
         this.#sentBytes = 0;
+        return calls;
+    }
+
+    #takeQueue(): Call[] {
+        const calls = this.#queue.slice(this.#first);
+        this.#queue = [];
+        this.#first = 0;
         return calls;
     }
 

@@ -1,9 +1,10 @@
 // The options of a client and of its calls, checked and translated into the worker's types.
 
 import { TabmqError } from './errors.js';
-import { type Bytes, type MessageProperties, QOS, type QoS, type Received } from './message.js';
+import type { Bytes, MessageProperties, QoS, Received } from './message.js';
 import { encodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
+import { QoS as QOS, RetainHandling } from './wire.js';
 
 export interface PublishOptions {
     qos?: QoS | undefined;
@@ -51,8 +52,6 @@ export interface SubscribeOptions {
 
 /** One filter, several, or several with options of their own. */
 export type Filters = string | string[] | Record<string, SubscribeOptions>;
-
-const RETAIN_HANDLING: readonly wire.RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 
 /** The caller's bytes, not copied. */
 function bytesOf(payload: Bytes | string, what: string): Received {
@@ -158,7 +157,7 @@ export function subscriptionsOf(filters: Filters, options: SubscribeOptions): wi
             qos: qosOf(it.qos),
             no_local: it.nl === true,
             retain_as_published: it.rap === true,
-            retain_handling: RETAIN_HANDLING[integer(it.rh, 2, 'rh')]!,
+            retain_handling: RetainHandling[integer(it.rh, 2, 'rh')]!,
             identifier: identifier === undefined ? null : integer(identifier, 268_435_455, 'subscriptionIdentifier'),
         };
     });

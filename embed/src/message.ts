@@ -2,6 +2,7 @@
 
 import { decodeUtf8 } from './utf8.js';
 import type * as wire from './wire.js';
+import { QoS as QOS } from './wire.js';
 
 export type QoS = 0 | 1 | 2;
 
@@ -39,9 +40,6 @@ export interface Message {
     /** The parsed JSON of the payload. Throws a SyntaxError if the payload is not JSON. */
     json(): unknown;
 }
-
-/** @internal */
-export const QOS: readonly wire.QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
 
 /** @internal A message that the worker sent. */
 export class ReceivedMessage implements Message {

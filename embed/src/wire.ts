@@ -151,17 +151,17 @@ export type Visibility =
 
 export type Will = { publication: Publication; delay_interval: number };
 
-const Candidacy: readonly Candidacy[] = ['auto', 'client'];
+export const Candidacy: readonly Candidacy[] = ['auto', 'client'];
 
-const Durability: readonly Durability[] = ['relaxed', 'strict', 'memory'];
+export const Durability: readonly Durability[] = ['relaxed', 'strict', 'memory'];
 
-const QoS: readonly QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
+export const QoS: readonly QoS[] = ['AtMostOnce', 'AtLeastOnce', 'ExactlyOnce'];
 
-const RetainHandling: readonly RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
+export const RetainHandling: readonly RetainHandling[] = ['SendAtSubscribe', 'SendIfNew', 'DoNotSend'];
 
-const StorageState: readonly StorageState[] = ['ok', 'full', 'failing', 'memory'];
+export const StorageState: readonly StorageState[] = ['ok', 'full', 'failing', 'memory'];
 
-const Visibility: readonly Visibility[] = ['visible', 'hidden'];
+export const Visibility: readonly Visibility[] = ['visible', 'hidden'];
 
 export const ClientCommand = {
     Connect(to: Writer, connectOptions: ConnectOptions): void {

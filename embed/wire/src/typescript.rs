@@ -31,7 +31,10 @@ pub(crate) fn write(all: &Registry, written: &Registry, read: &Registry) -> Stri
     }
     for (name, container) in all {
         if let Some(names) = names_of_units(container) {
-            let _ = writeln!(text, "\nconst {name}: readonly {name}[] = [{names}];");
+            let _ = writeln!(
+                text,
+                "\nexport const {name}: readonly {name}[] = [{names}];"
+            );
         }
     }
     for (name, container) in written {
